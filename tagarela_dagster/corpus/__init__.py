@@ -1,0 +1,1 @@
+"""From source files to clean document shards. A plain library: no Dagster."""

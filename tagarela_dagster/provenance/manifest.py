@@ -1,0 +1,114 @@
+"""Manifest: what a finished partition is, written last.
+
+A partition is a folder of shards and a ``manifest.json``. A folder without a manifest does not
+exist for readers. The manifest's hash is the partition's data version; it covers the recipe
+section, the code version, the hashes of the inputs' manifests and every shard's bytes, and
+leaves out worker counts, hosts, paths and times, so the same inputs and recipe give the same
+hash everywhere. The format is described in docs/formats.md.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tagarela_dagster.provenance.fingerprint import fingerprint, hash_file
+from tagarela_dagster.provenance.files import atomic_write
+
+FORMAT_VERSION = 1
+MANIFEST_NAME = "manifest.json"
+
+
+class ManifestError(ValueError):
+    """A manifest cannot be read or does not describe the files beside it."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One file of a partition. ``path`` is relative to the partition's data folder."""
+
+    path: str
+    bytes: int
+    rows: int
+    sha256: str
+
+    @classmethod
+    def of(cls, folder: Path, path: str, rows: int) -> Shard:
+        """Describe ``folder/path`` as it is on disk."""
+        file = folder / path
+        return cls(path=path, bytes=file.stat().st_size, rows=rows, sha256=hash_file(file))
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A finished partition: where it comes from and what it holds."""
+
+    asset: str
+    partition: str | None
+    code_version: str
+    section: dict[str, Any]
+    inputs: dict[str, str]
+    shards: tuple[Shard, ...]
+    counts: dict[str, Any] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+    @cached_property
+    def hash(self) -> str:
+        """Data version: SHA-256 over everything in this manifest."""
+        return fingerprint(self.as_json())
+
+    @property
+    def data_name(self) -> str:
+        """Name of the folder that holds the shards: derived from their content."""
+        return "data-" + fingerprint([asdict(shard) for shard in self.shards])[:16]
+
+    def select(self, prefix: str) -> list[Shard]:
+        """Shards whose path starts with ``prefix`` (``"kept/"``), in path order."""
+        return sorted((s for s in self.shards if s.path.startswith(prefix)), key=lambda s: s.path)
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON form, in which the manifest is written and hashed."""
+        return {
+            "format_version": self.format_version,
+            "asset": self.asset,
+            "partition": self.partition,
+            "code_version": self.code_version,
+            "section": self.section,
+            "inputs": dict(sorted(self.inputs.items())),
+            "shards": [asdict(shard) for shard in self.shards],
+            "counts": self.counts,
+        }
+
+    def write(self, folder: Path) -> None:
+        """Publish: write ``manifest.json`` into ``folder`` by atomic rename."""
+        with atomic_write(folder / MANIFEST_NAME) as file:
+            json.dump(self.as_json(), file, ensure_ascii=False, indent=1)
+            file.write("\n")
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """Read the manifest of a partition folder; None when nothing is published there.
+
+    Raises:
+        ManifestError: the file is damaged or of another format version.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ManifestError(
+            f"{path} is damaged ({error}): delete it and materialize again"
+        ) from None
+    version = content.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ManifestError(
+            f"{path} has format version {version}, this release reads {FORMAT_VERSION}: "
+            "delete the partition and materialize it again"
+        )
+    shards = tuple(Shard(**shard) for shard in content.pop("shards"))
+    return Manifest(shards=shards, **content)

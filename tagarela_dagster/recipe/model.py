@@ -1,0 +1,90 @@
+"""The whole recipe."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from tagarela_dagster.recipe.base import Section
+from tagarela_dagster.recipe.corpus import Corpus
+from tagarela_dagster.recipe.evals import Evals
+from tagarela_dagster.recipe.sources import Source, SourceName
+from tagarela_dagster.recipe.tokens import Tokens
+from tagarela_dagster.recipe.training import Training
+
+
+class Recipe(Section):
+    """What to build: sources, corpus rules, tokens, training, evaluation."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+    description: str = ""
+    seed: int = Field(default=20_261_120, ge=0, lt=2**32)
+    sources: dict[SourceName, Source] = Field(min_length=1)
+    corpus: Corpus = Corpus()
+    tokens: Tokens = Tokens()
+    training: Training = Training()
+    evals: Evals = Evals()
+
+    @model_validator(mode="after")
+    def _sources_exist(self) -> Recipe:
+        unknown = sorted(set(self.tokens.mixture.sources) - set(self.sources))
+        if unknown:
+            raise ValueError(f"tokens.mixture.sources names {unknown}, not among the sources")
+        missing = sorted(set(self.sources) - set(self.tokens.mixture.sources))
+        if self.tokens.mixture.by == "weights" and missing:
+            raise ValueError(f"tokens.mixture.by is 'weights', but {missing} have no weight")
+        return self
+
+    def section(self, asset: str) -> dict[str, Any]:
+        """The part of the recipe that decides what ``asset`` contains.
+
+        Raises:
+            KeyError: no such asset.
+        """
+        corpus, tokens, training = self.corpus, self.tokens, self.training
+        if asset in self.sources:
+            return {"source": self.sources[asset].as_json()}
+        sources = {name: source.as_json() for name, source in self.sources.items()}
+        ranks = {name: source.rank for name, source in self.sources.items()}
+        limits = {
+            "shard_megabytes": corpus.shard_megabytes,
+            "max_document_megabytes": corpus.max_document_megabytes,
+        }
+        rules = ("cleanup", "language", "repetition", "quality", "pii", "licenses")
+        held_out = self.evals.held_out.as_json()
+        sections: dict[str, dict[str, Any]] = {
+            "documents": {"sources": sources, **limits},
+            "filtered": {rule: getattr(corpus, rule).as_json() for rule in rules},
+            "signatures": {"minhash": corpus.dedup.minhash.as_json()},
+            "clusters": {"dedup": corpus.dedup.as_json(), "ranks": ranks},
+            "deduped": {"dedup": corpus.dedup.as_json()},
+            "benchmarks": {"last_word": {k: v.as_json() for k, v in self.evals.last_word.items()}},
+            "clean": {"decontamination": corpus.decontamination.as_json()},
+            "held_out": {"held_out": held_out, "seed": self.seed},
+            "tokenizer": {
+                "tokenizer": tokens.tokenizer.as_json(),
+                "held_out_share": held_out["share"],
+            },
+            "tokens": {"held_out_share": held_out["share"]},
+            "mixture": {
+                "mixture": tokens.mixture.as_json(),
+                "seed": self.seed,
+                "sequences": self.training_sequences,
+                "context": training.model.context,
+            },
+            "pretrain": {
+                "model": training.model.as_json(),
+                "pretrain": training.pretrain.as_json(),
+                "seed": self.seed,
+            },
+            "sft": {"sft": training.sft.as_json(), "seed": self.seed},
+            "scores": {"evals": self.evals.as_json()},
+        }
+        return sections[asset]
+
+    @property
+    def training_sequences(self) -> int:
+        """Sequences that pretraining consumes: steps x batch over all ranks."""
+        run = self.training.pretrain
+        return run.steps * run.processes * run.micro_batch * run.accumulation
