@@ -6,10 +6,10 @@ corpus is Arrow (``DOCUMENT_SCHEMA``) and no Python object stands for a row.
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 from dataclasses import dataclass, field
-from datetime import date as Date
 from typing import Any
 
 import pyarrow as pa
@@ -82,7 +82,7 @@ class Document:
     native_id: str
     text: str
     url: str | None = None
-    date: Date | None = None
+    date: datetime.date | None = None
     title: str | None = None
     license: str | None = None
     variety: str | None = None

@@ -22,7 +22,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         _flush(temporary)
-        os.replace(temporary, path)
+        temporary.replace(path)
         _flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
@@ -41,7 +41,7 @@ def replace_folder(staged: Path, final: Path) -> None:
     if final.exists():
         shutil.rmtree(final)
     final.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(staged, final)
+    staged.replace(final)
     _flush(final.parent)
 
 

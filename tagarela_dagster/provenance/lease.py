@@ -109,7 +109,7 @@ class Lease:
         }
         temporary = self.path.with_name(f"{self.path.name}.{self.token}")
         temporary.write_text(json.dumps(holder), encoding="utf-8")
-        os.replace(temporary, self.path)
+        temporary.replace(self.path)
 
     def _is_alive(self, holder: dict) -> bool:
         if time.time() - holder["renewed"] > self.seconds:

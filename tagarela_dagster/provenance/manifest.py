@@ -15,8 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tagarela_dagster.provenance.fingerprint import fingerprint, hash_file
 from tagarela_dagster.provenance.files import atomic_write
+from tagarela_dagster.provenance.fingerprint import fingerprint, hash_file
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"

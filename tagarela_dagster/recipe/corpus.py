@@ -58,9 +58,7 @@ class Quality(Section):
     max_ellipsis_lines: Share = 0.3
     min_alpha_words: Share = 0.814
     """Smallest share of words with at least one letter."""
-    stop_words: list[str] = (
-        "de a e o em do da que um no uma com para na é foi".split()
-    )
+    stop_words: list[str] = "de a e o em do da que um no uma com para na é foi".split()
     min_stop_words: int = Field(default=2, ge=0)
     line_punct_ratio: Share = 0.077
     line_punct_exclude_zero: bool = False
@@ -73,9 +71,16 @@ class Pii(Section):
 
     enabled: bool = True
     action: Literal["replace", "drop"] = "replace"
-    kinds: list[
-        Literal["email", "ip", "cpf", "cnpj", "nif", "iban", "card", "phone", "cep"]
-    ] = ["email", "ip", "cpf", "cnpj", "nif", "iban", "card", "phone"]
+    kinds: list[Literal["email", "ip", "cpf", "cnpj", "nif", "iban", "card", "phone", "cep"]] = [
+        "email",
+        "ip",
+        "cpf",
+        "cnpj",
+        "nif",
+        "iban",
+        "card",
+        "phone",
+    ]
 
 
 class Licenses(Section):

@@ -66,7 +66,7 @@ def _read(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], dict[str,
         raise RecipeError(f"{path} cannot be read: {error.strerror}") from None
     if not isinstance(values, dict):
         raise RecipeError(f"{path} must be a mapping of sections, not {type(values).__name__}")
-    origins = {key: path for key in _leaves(values)}
+    origins = dict.fromkeys(_leaves(values), path)
     parent = values.pop("extends", None)
     if parent is None:
         return values, origins
@@ -111,8 +111,9 @@ def _validate(values: dict[str, Any], origins: dict[str, Path], file: Path) -> R
 def _sentence(detail: ErrorDetails, origins: dict[str, Path], file: Path) -> str:
     path = [str(part) for part in detail["loc"] if part != "[key]"]
     key = ".".join(path)
-    origin = next((origins[k] for n in range(len(path), 0, -1)
-                   if (k := ".".join(path[:n])) in origins), file)
+    origin = next(
+        (origins[k] for n in range(len(path), 0, -1) if (k := ".".join(path[:n])) in origins), file
+    )
     if detail["type"] == "extra_forbidden":
         allowed = _allowed_keys(path[:-1])
         return f"{origin}: {key} is not a known key; known here: {', '.join(allowed)}"

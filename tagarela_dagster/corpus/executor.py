@@ -1,0 +1,62 @@
+"""Run the ranks of a stage with datatrove's local executor.
+
+One place decides how corpus work is run; a Slurm or Ray executor takes the same step. Worker
+processes watch their parent: a run worker that is killed leaves none behind.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from datatrove.executor import LocalPipelineExecutor
+from datatrove.pipeline.base import PipelineStep
+
+from tagarela_dagster.provenance.parent import exit_with_parent
+
+
+class _Watched(PipelineStep):
+    """First step of every pipeline: end a worker process whose parent is gone."""
+
+    type = "Tagarela"
+    name = "watch parent"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.owner = os.getpid()
+
+    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
+        if os.getpid() != self.owner:
+            exit_with_parent()
+        return data
+
+
+def run_ranks(step: PipelineStep, ranks: int, workers: int, logging_dir: Path) -> None:
+    """Run ``step`` once for each rank, ``workers`` at a time; finished ranks are skipped.
+
+    Args:
+        logging_dir: holds datatrove's completion marks and logs; it must be private to one set of
+            inputs and settings (a staging folder is).
+
+    Raises:
+        Exception: whatever a rank raised.
+    """
+    if ranks == 0:
+        return
+    _quiet()
+    LocalPipelineExecutor(
+        pipeline=[_Watched(), step],
+        tasks=ranks,
+        workers=min(workers, ranks),
+        logging_dir=str(logging_dir),
+        start_method="forkserver",
+    ).run()
+
+
+def _quiet() -> None:
+    """Keep datatrove's log in its files and off the terminal, where progress is shown."""
+    os.environ["DATATROVE_COLORIZE_LOGS"] = "0"
+    from loguru import logger
+
+    logger.remove()

@@ -1,0 +1,1 @@
+"""Scores: benchmarks, protocols, statistics. A plain library: no Dagster."""
