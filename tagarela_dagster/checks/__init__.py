@@ -1,0 +1,1 @@
+"""Asset checks: the gates between stages, as the page shows them."""

@@ -91,9 +91,11 @@ class ReadStage(PipelineStep):
         """Book every record; yield the rows of sound documents with their bytes of text."""
         seen: set[str] = set()
         for record in records:
-            item = record
-            if isinstance(item, Document):
-                item = self._inspect(item, unit, source, snapshot, seen)
+            item = (
+                self._inspect(record, unit, source, snapshot, seen)
+                if isinstance(record, Document)
+                else record
+            )
             if isinstance(item, tuple):
                 ledger.documents_in += 1
                 ledger.documents_kept += 1

@@ -111,6 +111,10 @@ class Lake:
         data = self.folder(manifest.asset, manifest.partition) / manifest.data_name
         return [data / shard.path for shard in manifest.select(prefix)]
 
+    def data(self, asset: str, partition: str | None = None) -> Path:
+        """Data folder of a published partition. Raises MissingPartitionError without one."""
+        return self.folder(asset, partition) / self.require(asset, partition).data_name
+
     def partitions(self, asset: str) -> list[str]:
         """Keys of the published partitions of ``asset``, sorted."""
         folder = self.root / asset

@@ -65,8 +65,9 @@ class Recipe(Section):
             "tokenizer": {
                 "tokenizer": tokens.tokenizer.as_json(),
                 "held_out_share": held_out["share"],
+                "seed": self.seed,
             },
-            "tokens": {"held_out_share": held_out["share"]},
+            "tokens": {"held_out_share": held_out["share"], "seed": self.seed},
             "mixture": {
                 "mixture": tokens.mixture.as_json(),
                 "seed": self.seed,

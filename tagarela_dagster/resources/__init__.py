@@ -1,0 +1,1 @@
+"""What assets are handed: the home folder, the road with its lake, the trainer."""

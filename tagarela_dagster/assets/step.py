@@ -1,0 +1,65 @@
+"""What every asset does around its one call into a library.
+
+A step asks the road whether its partition is fresh and leaves it alone when it is; otherwise it
+holds the lease, writes, and reports the manifest's hash as Dagster's data version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import dagster as dg
+
+from tagarela_dagster.assets.partitions import CORPUS
+from tagarela_dagster.provenance.lake import PartitionWriter
+from tagarela_dagster.provenance.manifest import Manifest
+from tagarela_dagster.resources.road import Road
+from tagarela_dagster.resources.stations import ROAD, SOURCE
+
+FORCE_TAG = "tagarela/force"
+"""Run tag: ``true`` materializes also what is fresh."""
+
+Describe = Callable[[Road, Manifest], Mapping[str, Any]]
+
+
+def station_arguments(road: Road, name: str, **more: Any) -> dict[str, Any]:
+    """Arguments of ``dg.asset`` that the road decides: name, inputs, partitions, code version."""
+    station = ROAD[name]
+    deps: list[dg.AssetDep] = []
+    for read in station.reads:
+        if read == SOURCE:
+            # A snapshot's documents come from its own source only; Dagster's built-in mappings
+            # cannot say so for sets of partitions that grow. The lake's manifests can, and do.
+            every = dg.AllPartitionMapping()
+            deps += [dg.AssetDep(s, partition_mapping=every) for s in road.recipe.sources]
+        else:
+            deps.append(dg.AssetDep(read))
+    if station.scope == "snapshot":
+        more["partitions_def"] = CORPUS
+    return {"name": name, "deps": deps, "code_version": road.version(name), **more}
+
+
+def materialize(
+    context: dg.AssetExecutionContext,
+    road: Road,
+    asset: str,
+    write: Callable[[PartitionWriter], Manifest],
+    describe: Describe,
+) -> dg.MaterializeResult:
+    """Write the partition unless it is fresh, and describe it for the page."""
+    partition = context.partition_key if context.has_partition_key else None
+    forced = context.run.tags.get(FORCE_TAG) == "true"
+    state = road.state(asset, partition)
+    manifest = road.lake.manifest(asset, partition)
+    if manifest is not None and state == "fresh" and not forced:
+        context.log.info(f"{asset} {partition or ''} is fresh: nothing to do")
+    else:
+        context.log.info(f"{asset} {partition or ''} is {'forced' if forced else state}")
+        with road.writing(asset, partition) as writer:
+            manifest = write(writer)
+    assert manifest is not None
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(manifest.hash),
+        metadata={"manifest": manifest.hash[:16], **describe(road, manifest)},
+    )

@@ -1,0 +1,153 @@
+"""Drive: materialize what is missing or stale along the road, in order, and nothing else.
+
+The road is a sequence of stretches of stations with the same scope (a snapshot's documents to
+signatures, then the clusters over all of them, ...). For each stretch and partition one leg runs,
+as an ordinary Dagster run with its events on the page, and whether it is needed is asked right
+before it: an input that came out with the same bytes makes nothing stale. A leg that fails stops
+its own partition; the others go on, and the drive ends as failed with the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import dagster as dg
+
+from tagarela_dagster.assets.partitions import register
+from tagarela_dagster.resources.road import Road
+from tagarela_dagster.resources.stations import ROAD, Scope
+
+ROAD_TAG = "tagarela/drive"
+
+
+@dataclass(frozen=True)
+class Leg:
+    """Assets to materialize in one run, of one partition or none."""
+
+    assets: tuple[str, ...]
+    partition: str | None
+    reason: str
+
+    @property
+    def title(self) -> str:
+        """For people: ``filtered, signatures · oscar@2023-06``."""
+        return ", ".join(self.assets) + (f" · {self.partition}" if self.partition else "")
+
+
+@dataclass
+class Journey:
+    """What a drive did."""
+
+    done: list[Leg] = field(default_factory=list)
+    failed: list[tuple[Leg, str]] = field(default_factory=list)
+    fresh: int = 0
+
+
+def drive(
+    defs: dg.Definitions,
+    road: Road,
+    instance: dg.DagsterInstance,
+    *,
+    select: Collection[str] | None = None,
+    partition: str | None = None,
+    name: str = "materialize",
+    on_leg: Callable[[Leg], None] | None = None,
+) -> Journey:
+    """Materialize every selected asset that is missing or stale.
+
+    Args:
+        select: asset names; None selects the whole road.
+        partition: only this snapshot or checkpoint; assets without partitions are left out
+            unless ``select`` names them.
+        on_leg: called before each leg.
+
+    Returns:
+        The legs that ran and those that failed, with the first error of each.
+    """
+    register(instance, road)
+    job = defs.resolve_implicit_global_asset_job_def()
+    journey = Journey()
+    failed_partitions: set[str | None] = set()
+    for stretch in stretches(road, select):
+        for leg in _legs(road, stretch, partition, select is not None, journey):
+            if leg.partition in failed_partitions and leg.partition is not None:
+                continue
+            if on_leg:
+                on_leg(leg)
+            tags = {ROAD_TAG: name}
+            if leg.partition:
+                tags["dagster/partition"] = leg.partition
+            result = job.get_subset(
+                asset_selection={dg.AssetKey(a) for a in leg.assets}
+            ).execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+            register(instance, road)
+            if result.success:
+                journey.done.append(leg)
+            else:
+                failed_partitions.add(leg.partition)
+                journey.failed.append((leg, first_error(result)))
+                if leg.partition is None:
+                    return journey
+    return journey
+
+
+def stretches(road: Road, select: Collection[str] | None = None) -> Iterator[tuple[str, ...]]:
+    """Selected stations in order, cut where the scope changes; sources lead the first snapshot
+    stretch."""
+    names = [n for n in ROAD if select is None or n in select]
+    sources = tuple(s for s in road.recipe.sources if select is None or s in select)
+    if sources:
+        yield sources
+    for _, group in groupby(names, key=lambda n: ROAD[n].scope):
+        yield tuple(group)
+
+
+def _legs(
+    road: Road,
+    stretch: tuple[str, ...],
+    partition: str | None,
+    explicit: bool,
+    journey: Journey,
+) -> Iterator[Leg]:
+    """Legs of one stretch that are needed, each asked for right before it runs."""
+    if stretch[0] in road.recipe.sources:
+        chains: list[tuple[str | None, tuple[str, ...]]] = [
+            (key, (road.source_of(key),))
+            for key in road.partitions
+            if road.source_of(key) in stretch
+        ]
+    else:
+        chains = [(key, stretch) for key in _keys(road, ROAD[stretch[0]].scope)]
+    for key, chain in chains:
+        if partition and key != partition and not (key is None and explicit):
+            continue
+        stale = next(
+            ((i, state) for i, a in enumerate(chain) if (state := road.state(a, key)) != "fresh"),
+            None,
+        )
+        journey.fresh += len(chain) if stale is None else stale[0]
+        if stale is not None:
+            yield Leg(chain[stale[0] :], key, stale[1])
+
+
+def _keys(road: Road, scope: Scope) -> list[str | None]:
+    if scope == "whole":
+        return [None]
+    if scope == "snapshot":
+        return [p for p in road.partitions if road.lake.manifest(road.source_of(p), p)]
+    folder = road.run_folder.name
+    return [key for key in road.checkpoints if key.startswith(folder)]
+
+
+def first_error(result: dg.ExecuteInProcessResult) -> str:
+    """First error of a failed run, in one line of its cause and, for checks, the sentence."""
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            while error is not None and error.cause is not None:
+                error = error.cause
+            if error is not None:
+                return error.message.strip()
+    return "the run failed: see its events"

@@ -1,0 +1,237 @@
+"""Road: identity and freshness of every partition, from the recipe and the lake alone.
+
+A partition is fresh when its manifest names the code version and the input hashes that the
+recipe and the lake give now. Dagster's own staleness says the same (code versions and data
+versions come from here), but this needs no instance, no event log and no web server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tagarela_dagster.corpus.sources.discover import snapshots
+from tagarela_dagster.corpus.sources.pin import identify
+from tagarela_dagster.corpus.sources.unit import RawFile
+from tagarela_dagster.provenance.fingerprint import code_version, fingerprint, hash_file
+from tagarela_dagster.provenance.lake import Lake, MissingPartitionError, PartitionWriter
+from tagarela_dagster.provenance.manifest import MANIFEST_NAME, Manifest
+from tagarela_dagster.recipe.model import Recipe
+from tagarela_dagster.resources.gates import GATES
+from tagarela_dagster.resources.home import Home
+from tagarela_dagster.resources.stations import ROAD, SOURCE
+
+SOURCE_LOGIC = "1"
+RUN_NAME_LENGTH = 12
+
+
+class BlockedPartitionError(RuntimeError):
+    """A gate between stages holds an input back; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What decides the bytes of a partition."""
+
+    code_version: str
+    section: dict[str, Any]
+    inputs: dict[str, str]
+
+
+class Road:
+    """The recipe laid over the lake."""
+
+    def __init__(self, recipe: Recipe, home: Home) -> None:
+        self.recipe = recipe
+        self.home = home
+        self.lake = Lake(home.lake)
+
+    @cached_property
+    def files(self) -> dict[str, list[RawFile]]:
+        """Raw files of every snapshot that the sources offer now: partition -> files."""
+        return {
+            f"{name}@{snapshot}": files
+            for name, source in self.recipe.sources.items()
+            for snapshot, files in snapshots(source).items()
+        }
+
+    @property
+    def partitions(self) -> list[str]:
+        """Every (source, snapshot) offered now or published before, sorted."""
+        published = {p for name in self.recipe.sources for p in self.lake.partitions(name)}
+        return sorted(published | set(self.files))
+
+    def section(self, asset: str, partition: str | None) -> dict[str, Any]:
+        """Recipe section of one partition: of ``documents``, only its own source's."""
+        section = self.recipe.section(asset)
+        if asset == "documents" and partition:
+            source = self.source_of(partition)
+            section = {**section, "sources": {source: section["sources"][source]}}
+        return section
+
+    def source_of(self, partition: str) -> str:
+        """Name of a partition's source. Raises KeyError for one the recipe does not have."""
+        name = partition.partition("@")[0]
+        if name not in self.recipe.sources:
+            known = ", ".join(self.recipe.sources)
+            raise KeyError(f"{partition} is of no source of this recipe; sources: {known}")
+        return name
+
+    def version(self, asset: str, partition: str | None = None) -> str:
+        """Code version of an asset, or of one of its partitions."""
+        logic = ROAD[asset].logic if asset in ROAD else SOURCE_LOGIC
+        return code_version(self.section(asset, partition), logic)
+
+    def identity(self, asset: str, partition: str | None = None) -> Identity:
+        """What the partition would be made of now.
+
+        Raises:
+            MissingPartitionError: an input is not published.
+        """
+        return Identity(
+            self.version(asset, partition),
+            self.section(asset, partition),
+            self._inputs(asset, partition),
+        )
+
+    def state(self, asset: str, partition: str | None = None) -> str:
+        """``fresh``, ``missing``, or why the partition is stale."""
+        manifest = self.lake.manifest(asset, partition)
+        if manifest is None:
+            return "missing"
+        try:
+            now = self.identity(asset, partition)
+        except (MissingPartitionError, BlockedPartitionError) as error:
+            return f"stale: {error}"
+        if manifest.code_version != now.code_version:
+            return "stale: the recipe or the code has changed"
+        changed = sorted(
+            name
+            for name in manifest.inputs.keys() | now.inputs.keys()
+            if manifest.inputs.get(name) != now.inputs.get(name)
+        )
+        return f"stale: {', '.join(changed[:3])} changed" if changed else "fresh"
+
+    @contextmanager
+    def writing(self, asset: str, partition: str | None = None) -> Iterator[PartitionWriter]:
+        """Hold the partition's lease and yield its writer."""
+        now = self.identity(asset, partition)
+        with self.lake.write(
+            asset,
+            partition,
+            code_version=now.code_version,
+            section=now.section,
+            inputs=now.inputs,
+        ) as writer:
+            yield writer
+
+    def published(self, asset: str) -> list[Manifest]:
+        """Manifests of all partitions of ``asset`` that may go on, in order of their keys."""
+        found = (self.lake.manifest(asset, partition) for partition in self.partitions)
+        return [m for m in found if m and not self.blocked(asset, m.partition)]
+
+    def blocked(self, asset: str, partition: str | None) -> str | None:
+        """Why a published partition, or one that it was made from, must not go on; None if it
+        may. Gates are judged from manifests, so a block outlives the run that found it."""
+        manifest = self.lake.manifest(asset, partition)
+        if manifest:
+            for name, gate in GATES.get(asset, {}).items():
+                verdict = gate(self.lake, manifest)
+                if not verdict.passed:
+                    return f"{asset}[{partition}] fails {name}: {verdict.sentence}"
+        station = ROAD.get(asset)
+        for read in station.reads if station and station.scope == "snapshot" else ():
+            if read != SOURCE and ROAD[read].scope == "snapshot":
+                reason = self.blocked(read, partition)
+                if reason:
+                    return reason
+        return None
+
+    def require(self, asset: str, partition: str | None = None) -> Manifest:
+        """The published manifest of an input that may go on.
+
+        Raises:
+            MissingPartitionError: it is not published.
+            BlockedPartitionError: a gate holds it back.
+        """
+        manifest = self.lake.require(asset, partition)
+        if reason := self.blocked(asset, partition):
+            raise BlockedPartitionError(reason)
+        return manifest
+
+    def kept_shards(self, asset: str, partition: str) -> list[Path]:
+        """Shards of kept documents of a partition; empty when it is not published yet."""
+        manifest = self.lake.manifest(asset, partition)
+        return self.lake.paths(manifest, "kept/") if manifest else []
+
+    @property
+    def run_folder(self) -> Path:
+        """Run folder of the pretraining that the recipe and the lake ask for now."""
+        now = self.identity("pretrain")
+        name = fingerprint([now.code_version, now.inputs])[:RUN_NAME_LENGTH]
+        return self.home.runs / "pretrain" / name
+
+    @property
+    def checkpoints(self) -> dict[str, Path]:
+        """Published checkpoints of every pretraining run: partition key -> folder."""
+        found = self.home.runs.glob(f"pretrain/*/checkpoints/*/{MANIFEST_NAME}")
+        return {f"{p.parents[2].name}-{p.parent.name}": p.parent for p in sorted(found)}
+
+    def _inputs(self, asset: str, partition: str | None) -> dict[str, str]:
+        if asset in self.recipe.sources:
+            return self._source_inputs(partition or "")
+        station = ROAD[asset]
+        inputs: dict[str, str] = {}
+        for read in station.reads:
+            if read == SOURCE:
+                name = self.source_of(partition or "")
+                inputs[f"{name}[{partition}]"] = self.require(name, partition).hash
+            elif ROAD[read].scope == "whole":
+                inputs |= self._whole_input(read, partition)
+            elif station.scope == "snapshot":
+                inputs[f"{read}[{partition}]"] = self.require(read, partition).hash
+            else:
+                manifests = self.published(read)
+                if not manifests:
+                    raise MissingPartitionError(f"{read} has no partition yet: materialize it")
+                inputs |= {f"{read}[{m.partition}]": m.hash for m in manifests}
+        if asset == "benchmarks":
+            inputs |= self._benchmark_inputs()
+        if station.scope == "checkpoint":
+            inputs["checkpoint"] = self._checkpoint_input(partition or "")
+        return inputs
+
+    def _whole_input(self, asset: str, partition: str | None) -> dict[str, str]:
+        """A whole asset as an input. Of ``clusters`` a partition reads only its own keep-list, so
+        a new snapshot leaves the partitions that it does not touch fresh."""
+        manifest = self.require(asset)
+        if asset != "clusters" or partition is None:
+            return {asset: manifest.hash}
+        keep_list = manifest.select(f"keep/{partition}.parquet")
+        return {f"clusters[{partition}]": keep_list[0].sha256 if keep_list else "none"}
+
+    def _source_inputs(self, partition: str) -> dict[str, str]:
+        source = self.source_of(partition)
+        if partition not in self.files:
+            published = self.lake.manifest(source, partition)
+            if published:
+                return published.inputs
+            raise MissingPartitionError(f"{partition} is not offered by its source any more")
+        cache = self.lake.folder(source, partition) / "seen.json"
+        return {"files": fingerprint([f.as_json() for f in identify(self.files[partition], cache)])}
+
+    def _checkpoint_input(self, key: str) -> str:
+        folder = self.checkpoints.get(key)
+        if folder is None:
+            raise MissingPartitionError(f"there is no checkpoint {key}: has its run been removed?")
+        return hash_file(folder / MANIFEST_NAME)
+
+    def _benchmark_inputs(self) -> dict[str, str]:
+        from tagarela_dagster.evals.last_word import data_hash
+
+        tasks = self.recipe.evals.last_word.items()
+        return {f"data:{name}": data_hash(task.data) for name, task in tasks}

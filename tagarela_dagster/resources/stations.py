@@ -1,0 +1,56 @@
+"""The stations of the road: what each asset reads and how it is partitioned.
+
+One table says it for the graph (dependencies on the page), for the lake (inputs of a manifest)
+and for the plan (what is stale because of what), so that the three cannot disagree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Scope = Literal["snapshot", "whole", "checkpoint"]
+SOURCE = "source"
+"""Stands for the source asset of a partition's own source."""
+
+
+@dataclass(frozen=True)
+class Station:
+    """One asset of the road.
+
+    Attributes:
+        scope: one partition a (source, snapshot), none at all, or one a checkpoint.
+        reads: assets whose manifests are its inputs; a station of scope ``snapshot`` reads the
+            same partition of another, any other reads all published partitions.
+        logic: version of the code; raise it when the same inputs give other bytes.
+    """
+
+    name: str
+    scope: Scope
+    reads: tuple[str, ...]
+    logic: str = "1"
+
+
+ROAD: dict[str, Station] = {
+    station.name: station
+    for station in (
+        Station("benchmarks", "whole", ()),
+        Station("documents", "snapshot", (SOURCE,)),
+        Station("filtered", "snapshot", ("documents",)),
+        Station("signatures", "snapshot", ("filtered",)),
+        Station("clusters", "whole", ("signatures",)),
+        Station("deduped", "snapshot", ("filtered", "clusters")),
+        Station("clean", "snapshot", ("deduped", "benchmarks")),
+        Station("held_out", "whole", ("clean",)),
+        Station("tokenizer", "whole", ("clean",)),
+        Station("tokens", "snapshot", ("clean", "tokenizer")),
+        Station("mixture", "whole", ("tokens",)),
+        Station("pretrain", "whole", ("mixture", "tokenizer")),
+        Station("sft", "whole", ("pretrain",)),
+        Station("scores", "checkpoint", ("benchmarks", "held_out")),
+    )
+}
+"""In the order of the flow."""
+
+DOCUMENT_STAGES = ("documents", "filtered", "deduped", "clean", "tokens")
+"""Stages that keep a ledger of documents, in order."""
