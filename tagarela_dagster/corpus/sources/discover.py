@@ -6,7 +6,8 @@ else; whatever downloads a dump or a crawl fills ``<path>/<snapshot>/`` (with na
 such folders already.
 
 Layout: every sub-folder of ``path`` is a snapshot, loose files beside them belong to none; or
-the recipe's ``snapshots:`` name globs below ``path``. Hidden and partial files are left out.
+the recipe's ``snapshots:`` name globs below ``path``. Hidden and partial files are left out (a
+snapshot that has no other file yet is none), linked folders are not walked into.
 """
 
 from __future__ import annotations
@@ -55,10 +56,11 @@ def snapshots(source: Source) -> dict[str, list[RawFile]]:
             " there, or change 'path' in the recipe"
         )
     if source.snapshots:
-        return {
+        named = {
             name: _checked(root, _matches(root, name, patterns))
             for name, patterns in sorted(source.snapshots.items())
         }
+        return {name: files for name, files in named.items() if files}
     found = {}
     for folder in sorted(path for path in root.iterdir() if path.is_dir() and _visible(path.name)):
         name = _snapshot_name(folder.name, f"folder {folder}")

@@ -1,0 +1,256 @@
+"""Records of WARC and ARC files, gzipped by record, gzipped whole, or plain; damage included.
+
+warcio parses the records' headers; this module feeds it one gzip member (or one plain stream) at
+a time, bounds what it holds, hands a record on only when the bytes behind it prove it complete,
+and goes on behind damage at the next place where a record begins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+from warcio.bufferedreaders import BufferedReader
+from warcio.recordloader import ArcWarcRecord, ArcWarcRecordLoader
+from warcio.statusandheaders import StatusAndHeadersParser
+
+from tagarela_dagster.corpus.sources.gzip_members import (
+    BLOCK,
+    MemberError,
+    MemberStream,
+    is_gzip,
+    next_member,
+)
+
+MAX_LINE = 65_536
+MAX_HEADERS = 1_000_000
+"""Bytes of all header lines of one record; more is no record."""
+
+_WARC_LINE = rb"WARC/[01]\.\d{1,2}\r?\n"
+_ARC_LINE = (
+    rb"([a-z][a-z0-9+.-]{1,20}:[^\n]{0,8000}?) ([0-9A-Fa-f.:]{3,45}) (\d{8,17})"
+    rb" ([^\n]{1,300}) (\d{1,12})\r?\n"
+)
+_BEGINS = re.compile(rb"(?:" + _WARC_LINE + rb"|" + _ARC_LINE + rb")")
+_BEGINS_LINE = re.compile(rb"(?<=\n)" + _BEGINS.pattern)
+_ARC = re.compile(_ARC_LINE)
+_OVERLAP = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """One complete record.
+
+    Attributes:
+        arc: whether it stands in an ARC file.
+        kind: WARC-Type; ``response`` or ``arc_header`` in ARC files.
+        headers: the record's headers, names in lower case.
+        status: HTTP status code as text, None without an HTTP head.
+        http: HTTP headers, names in lower case; of repeated ones the first.
+        body: what follows the headers as stored, cut after ``max_body`` bytes.
+        length: bytes of the whole block (HTTP head and body).
+        complete: False when ``body`` was cut.
+        offset: where the record begins, in words.
+    """
+
+    arc: bool
+    kind: str
+    headers: dict[str, str]
+    status: str | None
+    http: dict[str, str]
+    body: bytes
+    length: int
+    complete: bool
+    offset: str
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A place where no record could be read; ``bytes`` are the raw bytes that were skipped."""
+
+    offset: str
+    reason: str
+    detail: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why a stream was left, and where in it the record that failed begins."""
+
+    start: int
+    reason: str
+    detail: str
+
+
+class _Reader(BufferedReader):
+    """warcio's line reader, with bounds on header lines."""
+
+    budget = MAX_HEADERS
+
+    def readline(self, length: int | None = None) -> bytes:
+        line: bytes = super().readline(MAX_LINE if length is None else min(length, MAX_LINE))
+        self.budget -= len(line)
+        if self.budget < 0:
+            raise ValueError(f"more than {MAX_HEADERS} bytes of headers")
+        return line
+
+    def position(self) -> int:
+        """Bytes taken out so far."""
+        return int(self.tell() - self.rem_length())
+
+
+def begins_record(head: bytes) -> bool:
+    """Whether ``head`` begins with the first line of a WARC or ARC record."""
+    return _BEGINS.match(head) is not None
+
+
+def read_records(path: Path, max_body: int) -> Iterator[RawRecord | Damage]:
+    """Every record of the file in order; raises ``OSError`` only."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if not size:
+            yield Damage("byte 0", "empty_file", "the file has no bytes", 0)
+        elif is_gzip(file, 0):
+            yield from _gzip_records(file, size, max_body)
+        else:
+            yield from _plain_records(file, size, max_body)
+
+
+def _gzip_records(file: BinaryIO, size: int, max_body: int) -> Iterator[RawRecord | Damage]:
+    position = 0
+    while position < size:
+        start = position
+        stream = MemberStream(file, start)
+        try:
+            failure = yield from _parse(_Reader(stream, BLOCK), start, max_body, gzip=True)
+            position = stream.drain()
+            if failure:
+                where = _where(start, failure.start, gzip=True)
+                yield Damage(where, failure.reason, failure.detail, position - start)
+            if position < size and not is_gzip(file, position):
+                garbage = position
+                position = _or_end(next_member(file, garbage, begins_record), size)
+                detail = "no gzip member begins here"
+                yield Damage(f"byte {garbage}", "garbage", detail, position - garbage)
+        except MemberError as error:
+            position = _or_end(next_member(file, start + 1, begins_record), size)
+            # The decompressor ran into the next member: this one was cut, not altered.
+            cut = error.reason == "corrupt" and position < start + stream.consumed
+            reason = "truncated" if cut else error.reason
+            yield Damage(f"byte {start}", reason, f"gzip member: {error}", position - start)
+
+
+def _plain_records(file: BinaryIO, size: int, max_body: int) -> Iterator[RawRecord | Damage]:
+    position = 0
+    while position < size:
+        file.seek(position)
+        failure = yield from _parse(_Reader(file, BLOCK), position, max_body, gzip=False)
+        if failure is None:
+            return
+        failed = position + failure.start
+        position = _next_plain(file, failed, size)
+        yield Damage(f"byte {failed}", failure.reason, failure.detail, position - failed)
+
+
+def _parse(
+    reader: _Reader, base: int, max_body: int, gzip: bool
+) -> Generator[RawRecord | Damage, None, _Failure | None]:
+    """Yield the records of one stream; return why it stopped before the stream's end, if so."""
+    loader = ArcWarcRecordLoader(verify_http=False, arc2warc=False)
+    pending: RawRecord | None = None
+    start = 0
+    while True:
+        reader.budget = MAX_HEADERS
+        try:
+            line = reader.readline()
+            while line and not line.strip():
+                line = reader.readline()
+        except ValueError as error:
+            return _Failure(start, "bad_record", str(error))
+        if line and not begins_record(line):
+            if pending is not None:
+                return _Failure(start, "bad_length", "no record begins where this one should end")
+            return _Failure(start, "bad_record", "no WARC or ARC record begins here")
+        if pending is not None:
+            yield pending
+        if not line:
+            return None
+        start = reader.position() - len(line)
+        try:
+            raw = loader.parse_record_stream(reader, _tidy(line), no_record_parse=True)
+            if raw.length is None:
+                return _Failure(start, "bad_record", "the record has no Content-Length")
+            block = raw.raw_stream.read(max_body)
+            length = len(block)
+            while data := raw.raw_stream.read(BLOCK):
+                length += len(data)
+            if length < raw.length:
+                missing = f"{raw.length - length} of {raw.length} bytes are missing"
+                return _Failure(start, "truncated", missing)
+            pending = _record(raw, block, length, _where(base, start, gzip))
+        except MemberError:
+            raise
+        except Exception as error:
+            # Whatever a third party's parser raises on such bytes, they are no record.
+            return _Failure(start, "bad_record", f"{type(error).__name__}: {error}"[:300])
+
+
+def _record(raw: ArcWarcRecord, block: bytes, length: int, offset: str) -> RawRecord:
+    status, http, body = None, {}, block
+    if raw.rec_type == "response" and block.startswith(b"HTTP/"):
+        stream = BytesIO(block)
+        head = StatusAndHeadersParser([], verify=False).parse(stream)
+        status, http, body = head.get_statuscode(), _lower(head.headers), block[stream.tell() :]
+    return RawRecord(
+        arc=raw.format == "arc",
+        kind=raw.rec_type or "unknown",
+        headers=_lower(raw.rec_headers.headers),
+        status=status,
+        http=http,
+        body=body,
+        length=length,
+        complete=length == len(block),
+        offset=offset,
+    )
+
+
+def _lower(headers: list[tuple[str, str]]) -> dict[str, str]:
+    return {name.lower(): value for name, value in reversed(headers)}
+
+
+def _tidy(line: bytes) -> bytes:
+    """An ARC line without spaces in its content type, where warcio would split it wrongly."""
+    match = _ARC.fullmatch(line)
+    if not match:
+        return line
+    url, address, date, content_type, length = match.groups()
+    return b" ".join((url, address, date, content_type.replace(b" ", b""), length)) + b"\n"
+
+
+def _where(base: int, start: int, gzip: bool) -> str:
+    if not gzip:
+        return f"byte {base + start}"
+    return f"byte {base}" + (f", byte {start} of its content" if start else "")
+
+
+def _or_end(position: int | None, size: int) -> int:
+    return size if position is None else position
+
+
+def _next_plain(file: BinaryIO, position: int, size: int) -> int:
+    """Offset of the next line after ``position`` that begins a record; ``size`` without one."""
+    while position < size:
+        file.seek(position)
+        block = file.read(BLOCK * 16)
+        match = _BEGINS_LINE.search(block)
+        if match:
+            return position + match.start()
+        if position + len(block) >= size:
+            break
+        position += len(block) - _OVERLAP
+    return size
