@@ -30,8 +30,10 @@ def build_tokens(road: Road) -> list[dg.AssetsDefinition]:
     ) -> dg.MaterializeResult:
         from tagarela_dagster.training.tokenizer import train_on_partitions
 
-        shards = {m.partition or "": road.kept_shards("clean", m.partition or "")
-                  for m in road.published("clean")}
+        shards = {
+            m.partition or "": road.kept_shards("clean", m.partition or "")
+            for m in road.published("clean")
+        }
         train = partial(
             train_on_partitions,
             shards=shards,

@@ -33,7 +33,7 @@ def load_recipe(path: Path | str | None = None, scale: str | None = None) -> Rec
     Raises:
         RecipeError: the file is missing, is not YAML, or has an unknown key or a bad value.
     """
-    file = _find(Path(path or os.environ.get(RECIPE_VARIABLE) or DEFAULT_RECIPE))
+    file = find_recipe(path)
     scale = scale or os.environ.get(SCALE_VARIABLE) or "full"
     values, origins = _read(file, seen=())
     recipe = _validate(values, origins, file)
@@ -44,7 +44,13 @@ def load_recipe(path: Path | str | None = None, scale: str | None = None) -> Rec
     return recipe if scaled is values else _validate(scaled, origins, file)
 
 
-def _find(path: Path) -> Path:
+def find_recipe(path: Path | str | None = None) -> Path:
+    """File of a recipe given by path or name, by the environment, or the default one.
+
+    Raises:
+        RecipeError: there is no such file.
+    """
+    path = Path(path or os.environ.get(RECIPE_VARIABLE) or DEFAULT_RECIPE)
     project = Path(__file__).parents[2]
     for candidate in (path, project / path, project / "recipes" / f"{path}.yaml"):
         if candidate.is_file():

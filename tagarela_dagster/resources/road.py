@@ -7,6 +7,8 @@ versions come from here), but this needs no instance, no event log and no web se
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,16 +16,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tagarela_dagster.corpus.ledger import Ledger
 from tagarela_dagster.corpus.sources.discover import snapshots
 from tagarela_dagster.corpus.sources.pin import identify
 from tagarela_dagster.corpus.sources.unit import RawFile
 from tagarela_dagster.provenance.fingerprint import code_version, fingerprint, hash_file
 from tagarela_dagster.provenance.lake import Lake, MissingPartitionError, PartitionWriter
 from tagarela_dagster.provenance.manifest import MANIFEST_NAME, Manifest
+from tagarela_dagster.recipe.load import SCALE_VARIABLE, load_recipe
 from tagarela_dagster.recipe.model import Recipe
 from tagarela_dagster.resources.gates import GATES
 from tagarela_dagster.resources.home import Home
-from tagarela_dagster.resources.stations import ROAD, SOURCE
+from tagarela_dagster.resources.stations import DOCUMENT_STAGES, ROAD, SOURCE
 
 SOURCE_LOGIC = "1"
 RUN_NAME_LENGTH = 12
@@ -49,6 +53,12 @@ class Road:
         self.recipe = recipe
         self.home = home
         self.lake = Lake(home.lake)
+
+    @classmethod
+    def from_environment(cls) -> Road:
+        """Road of the recipe and scale that TAGARELA_RECIPE and TAGARELA_SCALE name."""
+        recipe = load_recipe()
+        return cls(recipe, Home.of(recipe.name, os.environ.get(SCALE_VARIABLE) or "full"))
 
     @cached_property
     def files(self) -> dict[str, list[RawFile]]:
@@ -167,6 +177,24 @@ class Road:
         """Shards of kept documents of a partition; empty when it is not published yet."""
         manifest = self.lake.manifest(asset, partition)
         return self.lake.paths(manifest, "kept/") if manifest else []
+
+    def ledgers(self) -> list[Ledger]:
+        """Accounts of every published partition, in order of stages and partitions."""
+        found = (
+            self.lake.manifest(stage, key) for stage in DOCUMENT_STAGES for key in self.partitions
+        )
+        return [Ledger.from_json(m.counts["ledger"]) for m in found if m]
+
+    def newest_scores(self) -> tuple[str | None, list[dict[str, Any]]]:
+        """Newest checkpoint that has scores, and its rows."""
+        for key, folder in sorted(
+            self.checkpoints.items(), key=lambda item: item[1].stat().st_mtime, reverse=True
+        ):
+            manifest = self.lake.manifest("scores", key)
+            if manifest and folder.exists():
+                path = self.lake.paths(manifest, "scores.json")[0]
+                return key, json.loads(path.read_text(encoding="utf-8"))
+        return None, []
 
     @property
     def run_folder(self) -> Path:

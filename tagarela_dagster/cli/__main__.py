@@ -1,0 +1,5 @@
+"""``python -m tagarela_dagster.cli``: the same as ``tagarela``."""
+
+from tagarela_dagster.cli.app import main
+
+main()

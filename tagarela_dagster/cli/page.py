@@ -1,0 +1,68 @@
+"""``tagarela ui``: the Dagster page, its daemon, and the recipe's graph."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from tagarela_dagster.cli.options import RecipeOption, ScaleOption, open_road
+
+STOP_SECONDS = 20
+
+
+def ui(
+    recipe: RecipeOption = None,
+    scale: ScaleOption = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. The page has no login: keep it loopback.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 3000,
+) -> None:
+    """Open the page: the graph, its runs, the nightly refresh and the checkpoint sensor.
+
+    Starts Dagster's web server and daemon; Ctrl-C ends both. The nightly corpus refresh (03:00
+    São Paulo) and the evaluation of new checkpoints run while it is open.
+    """
+    import dagster as dg
+
+    from tagarela_dagster.assets.partitions import register
+    from tagarela_dagster.resources.instance import prepare_instance
+
+    _check_port(host, port)
+    road = open_road(recipe, scale)
+    prepare_instance(road.home)
+    with dg.DagsterInstance.get() as instance:
+        register(instance, road)
+    command = [sys.executable, "-m", "dagster", "dev", "-m", "tagarela_dagster.definitions"]
+    command += ["-h", host, "-p", str(port)]
+    Console().print(f"The page: [bold]http://{host}:{port}[/]   (Ctrl-C ends it)", highlight=False)
+    # In a session of its own: dagster dev ignores SIGTERM when a shell started it with "&".
+    server = subprocess.Popen(command, start_new_session=True)
+
+    def stop(*_: object) -> None:
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGINT)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    raise typer.Exit(server.wait())
+
+
+def _check_port(host: str, port: int) -> None:
+    """Raise OSError with a sentence when the port is taken or the address is not ours."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise OSError(
+                f"port {port} on {host} cannot be used ({error.strerror}): choose another one "
+                "with --port, or end the program that has it"
+            ) from None
