@@ -1,0 +1,194 @@
+"""Sampler: sequence k of a mixture, a pure function of (mixture, k).
+
+Resume is exact, on any number of ranks: whoever asks for sequence k gets the same tokens. Files
+are memory-mapped; a sampler holds no position and little memory.
+
+A document enters a sequence as its end-of-document token followed by its text, and positions
+restart at 0 on that token. So attention that follows the positions sees, at the first word of a
+document, the separator alone, as a model does that is started with it; the label of a document's
+last word is the separator of the next one; and **no label has to be masked**: masking the labels
+at position 0 would keep the model from ever learning to end a document.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tagarela_dagster.provenance.lake import Lake
+from tagarela_dagster.training.mixture import COUNT_BLOCK, FORMAT_VERSION, PLAN_NAME
+
+OPEN_FILES = 256
+"""Memory-mapped files kept open."""
+
+
+class SamplerError(ValueError):
+    """A mixture cannot be read; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A run of one document within a sequence.
+
+    Attributes:
+        document: number of the document within its source.
+        first: first token taken; 0 is the end token that opens the document.
+    """
+
+    document: int
+    epoch: int
+    first: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """One training sequence: ``tokens`` and ``positions`` int64 (context,)."""
+
+    tokens: np.ndarray
+    positions: np.ndarray
+    source: str
+
+
+class Sampler:
+    """Read access to a mixture. Made by ``open_sampler``."""
+
+    def __init__(self, folder: Path, lake_root: Path) -> None:
+        self.folder = folder
+        self.lake_root = lake_root
+        self.plan = _read_plan(folder)
+        self.context: int = self.plan["context"]
+        self.sequences: int = self.plan["sequences"]
+        self.eos: int = self.plan["tokenizer"]["eos"]
+        self.vocabulary: int = self.plan["tokenizer"]["vocabulary"]
+        self.dtype = np.dtype(self.plan["tokenizer"]["dtype"]).newbyteorder("<")
+        self.sources: list[str] = [source["name"] for source in self.plan["sources"]]
+        self._lake = Lake(lake_root)
+        self._array = lru_cache(OPEN_FILES)(self._open_array)
+        self._shard = lru_cache(OPEN_FILES)(self._open_shard)
+        self._order = self._open_array("order.npy")
+        self._before = self._open_array("before.npy")
+        # Number of the first document of each shard of each source.
+        self._firsts = [
+            np.cumsum([0] + [shard["documents"] for shard in source["shards"]])
+            for source in self.plan["sources"]
+        ]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open_sampler, (self.folder, self.lake_root)
+
+    def __len__(self) -> int:
+        return self.sequences
+
+    def sequence(self, k: int) -> Sequence:
+        """Sequence ``k`` (0 to ``sequences`` - 1).
+
+        Raises:
+            IndexError: no such sequence.
+            SamplerError: a token shard is gone or damaged.
+        """
+        source, _ = self._place(k)
+        tokens = np.empty(self.context, dtype=np.int64)
+        positions = np.empty(self.context, dtype=np.int64)
+        at = 0
+        for span in self.spans(k):
+            tokens[at : at + span.count] = self._read(source, span)
+            positions[at : at + span.count] = np.arange(span.count)
+            at += span.count
+        return Sequence(tokens, positions, self.sources[source])
+
+    def spans(self, k: int) -> list[Span]:
+        """Documents of sequence ``k``, in order; their counts sum to ``context``."""
+        source, rank = self._place(k)
+        name, size = self.sources[source], self.plan["sources"][source]["tokens"]
+        spans = []
+        start, end = rank * self.context, (rank + 1) * self.context
+        while start < end:
+            epoch, within = divmod(start, size)
+            order = self._array(f"sources/{name}/epoch-{epoch:04d}.order.npy")
+            offsets = self._array(f"sources/{name}/epoch-{epoch:04d}.offsets.npy")
+            row = int(np.searchsorted(offsets, within, side="right")) - 1
+            while start < end and row < len(order):
+                first = within - int(offsets[row])
+                count = min(end - start, int(offsets[row + 1]) - within)
+                spans.append(Span(int(order[row]), epoch, first, count))
+                start += count
+                within += count
+                row += 1
+        return spans
+
+    def document(self, source: str, number: int) -> tuple[str, str, int]:
+        """Where document ``number`` of a source is: partition, documents file, row."""
+        index = self.sources.index(source)
+        shard, row = self._locate(index, number)
+        found = self.plan["sources"][index]["shards"][shard]
+        return found["partition"], found["documents_path"], row
+
+    def _place(self, k: int) -> tuple[int, int]:
+        """Source number of sequence ``k`` and how many of that source come before it."""
+        if not 0 <= k < self.sequences:
+            raise IndexError(f"sequence {k} is not among the {self.sequences} of {self.folder}")
+        source = int(self._order[k])
+        block = k // COUNT_BLOCK
+        before = np.count_nonzero(self._order[block * COUNT_BLOCK : k] == source)
+        return source, int(self._before[block, source]) + int(before)
+
+    def _locate(self, source: int, document: int) -> tuple[int, int]:
+        firsts = self._firsts[source]
+        shard = int(np.searchsorted(firsts, document, side="right")) - 1
+        return shard, document - int(firsts[shard])
+
+    def _read(self, source: int, span: Span) -> np.ndarray:
+        shard, _ = self._locate(source, span.document)
+        start = int(self._array(f"sources/{self.sources[source]}/start.npy")[span.document])
+        stored = self._shard(source, shard)
+        if span.first:
+            return stored[start + span.first - 1 : start + span.first - 1 + span.count]
+        # The stored end token stands last; in a sequence it opens its document.
+        return np.concatenate([[self.eos], stored[start : start + span.count - 1]])
+
+    def _open_array(self, name: str) -> np.ndarray:
+        return np.load(self.folder / name, mmap_mode="r", allow_pickle=False)
+
+    def _open_shard(self, source: int, shard: int) -> np.ndarray:
+        found = self.plan["sources"][source]["shards"][shard]
+        folder = self._lake.folder(found["asset"], found["partition"])
+        path = folder / found["data"] / found["path"]
+        expected = found["tokens"] * self.dtype.itemsize
+        if not path.is_file() or path.stat().st_size != expected:
+            raise SamplerError(
+                f"{path} is missing or not {expected} bytes long: its tokens were replaced after "
+                "the mixture was made; materialize mixture again"
+            )
+        return np.memmap(path, dtype=self.dtype, mode="r")
+
+
+def open_sampler(folder: Path, lake_root: Path) -> Sampler:
+    """Open a mixture's data folder.
+
+    Args:
+        lake_root: root of the lake that holds the token shards.
+
+    Raises:
+        SamplerError: there is no plan, or it is of another format.
+    """
+    return Sampler(Path(folder), Path(lake_root))
+
+
+def _read_plan(folder: Path) -> dict[str, Any]:
+    path = folder / PLAN_NAME
+    try:
+        plan = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SamplerError(f"{folder} holds no {PLAN_NAME}: materialize mixture") from None
+    if plan.get("format_version") != FORMAT_VERSION:
+        raise SamplerError(
+            f"{path} has format version {plan.get('format_version')}, this release reads "
+            f"{FORMAT_VERSION}: materialize mixture again"
+        )
+    return plan
