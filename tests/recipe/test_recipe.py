@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tagarela_dagster.provenance.fingerprint import fingerprint
+from tagarela_dagster.recipe import Recipe, RecipeError, load_recipe
+
+SOURCES = """
+sources:
+  oscar: {reader: oscar, path: "sample:oscar", license: CC0-1.0}
+  wikipedia: {reader: wikipedia, path: "sample:wikipedia", license: CC-BY-SA-4.0, rank: 1}
+"""
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_recipe_extends_another_key_by_key(tmp_path: Path) -> None:
+    write(tmp_path, "base.yaml", "name: base\n" + SOURCES)
+    child = write(
+        tmp_path,
+        "child.yaml",
+        "extends: base.yaml\nname: child\ncorpus: {quality: {min_words: 20}}\n"
+        "sources: {wikipedia: null}\n",
+    )
+    recipe = load_recipe(child)
+    assert recipe.name == "child"
+    assert list(recipe.sources) == ["oscar"]
+    assert recipe.corpus.quality.min_words == 20
+    assert recipe.corpus.quality.max_words == 100_000
+
+
+def test_recipes_that_extend_each_other_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", "extends: b.yaml\nname: a\n")
+    path = write(tmp_path, "b.yaml", "extends: a.yaml\nname: b\n")
+    with pytest.raises(RecipeError, match=r"circle: b\.yaml -> a\.yaml -> b\.yaml"):
+        load_recipe(path)
+
+
+def test_an_unknown_key_names_file_key_and_what_is_known(tmp_path: Path) -> None:
+    path = write(tmp_path, "r.yaml", "name: r\ncorpus: {quality: {min_wrods: 3}}\n" + SOURCES)
+    with pytest.raises(RecipeError) as error:
+        load_recipe(path)
+    message = str(error.value)
+    assert f"{path}: corpus.quality.min_wrods is not a known key" in message
+    assert "min_words" in message
+
+
+@pytest.mark.parametrize(
+    ("yaml", "says"),
+    [
+        (
+            "corpus: {language: {min_score: 1.5}}",
+            "corpus.language.min_score = 1.5: Input should be less than or equal to 1",
+        ),
+        ("training: {model: {hidden: 100, heads: 3}}", "hidden (100) must be a multiple of heads"),
+        (
+            "training: {pretrain: {zero_stage: 4}}",
+            "training.pretrain.zero_stage = 4: Input should be 0, 1, 2 or 3",
+        ),
+        ("tokens: {mixture: {sources: {twitter: {weight: 1}}}}", "['twitter'], not among"),
+        ("tokens: {mixture: {by: weights, sources: {oscar: {}}}}", "['wikipedia'] have no weight"),
+    ],
+)
+def test_a_bad_value_names_key_value_and_range(tmp_path: Path, yaml: str, says: str) -> None:
+    path = write(tmp_path, "r.yaml", f"name: r\n{yaml}\n" + SOURCES)
+    with pytest.raises(RecipeError) as error:
+        load_recipe(path)
+    assert str(path) in str(error.value)
+    assert says in str(error.value)
+
+
+def test_an_error_names_the_file_that_the_value_came_from(tmp_path: Path) -> None:
+    base = write(tmp_path, "base.yaml", "name: base\nseed: -1\n" + SOURCES)
+    child = write(tmp_path, "child.yaml", "extends: base.yaml\nname: child\n")
+    with pytest.raises(RecipeError, match=f"{base}: seed = -1"):
+        load_recipe(child)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("a: [", "not valid YAML"), ("- a", "must be a mapping"), ("name: r", "sources is missing")],
+)
+def test_a_file_that_is_no_recipe_says_why(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(RecipeError, match=says):
+        load_recipe(write(tmp_path, "r.yaml", text))
+
+
+def test_a_missing_recipe_lists_those_that_exist() -> None:
+    with pytest.raises(RecipeError, match=r"no recipe nada.*sample"):
+        load_recipe("nada")
+
+
+def test_tiny_shrinks_sizes_and_leaves_rules_alone(tmp_path: Path) -> None:
+    yaml = "training: {model: {hidden: 2048, layers: 24, heads: 16}, pretrain: {steps: 3000000}}\n"
+    path = write(tmp_path, "r.yaml", "name: r\n" + yaml + SOURCES)
+    full, tiny = load_recipe(path), load_recipe(path, "tiny")
+    assert (full.training.model.hidden, full.training.pretrain.steps) == (2048, 3_000_000)
+    assert (tiny.training.model.hidden, tiny.training.model.layers) == (128, 4)
+    assert tiny.training.pretrain.steps == 200
+    assert tiny.corpus == full.corpus
+    with pytest.raises(RecipeError, match="scale 'huge'"):
+        load_recipe(path, "huge")
+
+
+def test_a_section_changes_only_with_what_decides_it(tmp_path: Path) -> None:
+    def recipe(yaml: str) -> Recipe:
+        return load_recipe(write(tmp_path, "r.yaml", f"name: r\n{yaml}\n" + SOURCES))
+
+    base, stricter = recipe(""), recipe("corpus: {quality: {min_words: 100}}")
+    for asset in ("documents", "signatures", "clusters", "tokenizer", "pretrain", "scores"):
+        assert fingerprint(base.section(asset)) == fingerprint(stricter.section(asset))
+    assert fingerprint(base.section("filtered")) != fingerprint(stricter.section("filtered"))
+
+
+def test_the_path_of_a_source_stays_out_of_its_fingerprint(tmp_path: Path) -> None:
+    here = load_recipe(write(tmp_path, "a.yaml", "name: r\n" + SOURCES))
+    there = SOURCES.replace("sample:oscar", "/mnt/oscar")
+    moved = load_recipe(write(tmp_path, "b.yaml", "name: r\n" + there))
+    assert fingerprint(here.section("oscar")) == fingerprint(moved.section("oscar"))
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parents[2].glob("recipes/*.yaml")))
+@pytest.mark.parametrize("scale", ["full", "tiny"])
+def test_every_shipped_recipe_is_valid_at_every_scale(path: Path, scale: str) -> None:
+    recipe = load_recipe(path, scale)
+    assert recipe.name == path.stem
+    assert recipe.description
