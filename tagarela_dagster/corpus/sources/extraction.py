@@ -2,7 +2,8 @@
 
 ``favor_precision`` leaves menus and boilerplate out, ``fast`` skips the second extractors (the
 same text on real pages at twice the speed, docs/log.md). Comments are left out: on the Portuguese
-web they are where spam and personal data live.
+web they are where spam and personal data live. Dates come from the page's markup and address only
+(guesses from the running text cost as much as the extraction and are often wrong).
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ import logging
 import re
 from dataclasses import dataclass
 
+import htmldate
 import trafilatura
+from lxml.html import HtmlElement
+from trafilatura.utils import load_html
 
 from tagarela_dagster.corpus.sources.charset import Decoded, decode
 from tagarela_dagster.corpus.sources.deadline import DeadlineError, deadline
@@ -23,6 +27,8 @@ MAX_TAGS = 400_000
 """Pages with more tags than this are generated, not written; bounds the tree without a clock."""
 MAX_ERROR_SHARE = 0.05
 """Above this share of undecodable characters, a page is wrongly encoded rather than damaged."""
+LAST_DATE = datetime.date(2099, 12, 31)
+"""Bound of a page's date when its capture is not known; htmldate's own is the day it runs on."""
 
 _META_CHARSET = re.compile(
     rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.I
@@ -65,6 +71,7 @@ def extract_html(
     url: str | None = None,
     *,
     charset: str | None = None,
+    latest: datetime.date | None = None,
     deadline_s: float = DEADLINE_S,
 ) -> Extracted:
     """Extract the main text of one page.
@@ -73,6 +80,7 @@ def extract_html(
         html: the page; bytes are decoded by byte order mark, ``charset``, ``<meta>``, detection.
         url: address of the page.
         charset: encoding named by the HTTP header.
+        latest: day of the capture; a later date in the page is not believed.
         deadline_s: seconds of processor time (only in the main thread, see ``deadline``).
 
     Raises:
@@ -93,27 +101,41 @@ def extract_html(
         text = f"<html><body>{text}</body></html>"
     try:
         with deadline(deadline_s):
-            found = trafilatura.bare_extraction(
-                text,
-                url=url,
-                fast=True,
-                favor_precision=True,
-                include_comments=False,
-                with_metadata=True,
-            )
+            main, title, date = _read_page(text, url, latest)
     except DeadlineError as error:
         raise ExtractionError("deadline", str(error)) from error
     except Exception as error:
         raise ExtractionError("extraction_failed", f"{type(error).__name__}: {error}") from error
-    if found is None or isinstance(found, dict):
-        return Extracted("", None, None, page.encoding, page.errors)
-    return Extracted(
-        text=(found.text or "").strip(),
-        title=found.title or None,
-        date=_iso_date(found.date),
-        encoding=page.encoding,
-        decode_errors=page.errors,
+    return Extracted(main, title, date, page.encoding, page.errors)
+
+
+def _read_page(
+    html: str, url: str | None, latest: datetime.date | None
+) -> tuple[str, str | None, datetime.date | None]:
+    tree = load_html(html)
+    if tree is None:
+        return "", None, None
+    found = trafilatura.bare_extraction(
+        tree, url=url, fast=True, favor_precision=True, include_comments=False
     )
+    text = "" if found is None or isinstance(found, dict) else (found.text or "").strip()
+    if not text:
+        return "", None, None
+    day = htmldate.find_date(
+        tree,
+        extensive_search=False,
+        original_date=True,
+        url=url,
+        max_date=(latest or LAST_DATE).isoformat(),
+    )
+    return text, _title(tree), _iso_date(day)
+
+
+def _title(tree: HtmlElement) -> str | None:
+    """The title for sharing where there is one (without the site's name), else the page's."""
+    shared = tree.xpath("//meta[@property='og:title']/@content")
+    titles = (" ".join(str(found).split()) for found in (*shared, *tree.xpath("//title//text()")))
+    return next((title for title in titles if title), None)
 
 
 def decode_html(html: bytes, charset: str | None = None) -> Decoded:

@@ -145,7 +145,13 @@ def _document(record: RawRecord, collection: str | None, options: WarcOptions) -
         meta["encoding"], errors = decoded.encoding, decoded.errors
     else:
         try:
-            page = extract_html(body, capture.url, charset=charset, deadline_s=options.deadline_s)
+            page = extract_html(
+                body,
+                capture.url,
+                charset=charset,
+                latest=capture.date,
+                deadline_s=options.deadline_s,
+            )
         except ExtractionError as error:
             raise _LeftOutError(error.reason, error.detail, quarantined=True) from error
         text, title, date = page.text, page.title, page.date
