@@ -2,8 +2,9 @@
 
 Old Portuguese pages declare Latin-1 and hold UTF-8, or the other way round, so a declaration is a
 hint. Order: byte order mark; strict UTF-8 (Latin-1 Portuguese is practically never valid UTF-8
-by chance); mostly-UTF-8 with a few broken bytes; the declared encodings; detection; and at the
-end UTF-8 with replacement characters.
+by chance); mostly-UTF-8 with a few broken bytes; the declared encodings; detection, believed for
+Unicode and Western European encodings only (short Portuguese texts are taken for Vietnamese or
+Turkish); Windows-1252 where every byte has a meaning in it; UTF-8 with replacement characters.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from dataclasses import dataclass
 
 import cchardet
 
-BROKEN_SHARE = 0.05
+BROKEN_SHARE = 0.2
 """Text is UTF-8 with damage when at most this share of its non-ASCII sequences is invalid."""
+DETECTED = {"cp1252", "iso8859-15", "mac-roman", "utf-16", "utf-16-le", "utf-16-be"}
+"""Encodings, by Python's names, in which Portuguese pages are stored; others are not believed."""
 MIN_CONFIDENCE = 0.5
 """A detection below this confidence is no better than a guess and is not used."""
 
@@ -59,11 +62,14 @@ def decode(payload: bytes, declared: Sequence[str | None] = ()) -> Decoded:
         return damaged
     guess = cchardet.detect(payload[:200_000])
     guessed = guess["encoding"] if (guess["confidence"] or 0) >= MIN_CONFIDENCE else None
-    for name in (*declared, guessed):
-        codec = codec_name(name)
+    codecs_named = [codec_name(name) for name in declared]
+    if codec_name(guessed) in DETECTED:
+        codecs_named.append(codec_name(guessed))
+    for codec in codecs_named:
         if codec is not None and codec != "utf-8":
             return _replacing(payload, codec)
-    return damaged
+    western = _replacing(payload, "cp1252")
+    return damaged if western.errors else western
 
 
 def codec_name(name: str | None) -> str | None:

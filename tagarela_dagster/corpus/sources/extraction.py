@@ -27,8 +27,8 @@ MAX_TAGS = 400_000
 """Pages with more tags than this are generated, not written; bounds the tree without a clock."""
 MAX_ERROR_SHARE = 0.05
 """Above this share of undecodable characters, a page is wrongly encoded rather than damaged."""
-LAST_DATE = datetime.date(2099, 12, 31)
-"""Bound of a page's date when its capture is not known; htmldate's own is the day it runs on."""
+LAST_DATE = "2099-12-31"
+"""Latest date that htmldate looks for; its default, the day it runs on, changes results."""
 
 _META_CHARSET = re.compile(
     rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.I
@@ -126,9 +126,10 @@ def _read_page(
         extensive_search=False,
         original_date=True,
         url=url,
-        max_date=(latest or LAST_DATE).isoformat(),
+        max_date=LAST_DATE,
     )
-    return text, _title(tree), _iso_date(day)
+    date = _iso_date(day)
+    return text, _title(tree), None if date and latest and date > latest else date
 
 
 def _title(tree: HtmlElement) -> str | None:

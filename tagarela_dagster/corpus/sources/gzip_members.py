@@ -38,7 +38,8 @@ class MemberStream:
 
     Attributes:
         end: offset of the byte after the member, once it was read to its end.
-        consumed: compressed bytes handed to the decompressor so far.
+        consumed: compressed bytes handed to the decompressor so far; after a ``corrupt``
+            exactly those up to the byte at which it failed.
     """
 
     def __init__(self, file: BinaryIO, start: int) -> None:
@@ -62,6 +63,7 @@ class MemberStream:
             try:
                 data = self._decompressor.decompress(self._pending, size)
             except zlib.error as error:
+                self.consumed = self._failed_after()
                 raise MemberError("corrupt", str(error)) from error
             self._pending = self._decompressor.unconsumed_tail
             if self._decompressor.eof:
@@ -80,6 +82,24 @@ class MemberStream:
             pass
         assert self.end is not None
         return self.end
+
+    def _failed_after(self) -> int:
+        """Compressed bytes up to and with the one that the decompressor refuses."""
+        self._file.seek(self.start)
+        decompressor = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        read = 0
+        while block := self._file.read(1024):
+            before = decompressor.copy()
+            try:
+                decompressor.decompress(block)
+            except zlib.error:
+                for number in range(len(block)):
+                    try:
+                        before.decompress(block[number : number + 1])
+                    except zlib.error:
+                        return read + number + 1
+            read += len(block)
+        return read
 
 
 def is_gzip(file: BinaryIO, offset: int) -> bool:
