@@ -12,6 +12,7 @@ from typing import Any
 
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
+from loguru import logger
 
 from tagarela_dagster.provenance.parent import exit_with_parent
 
@@ -26,6 +27,11 @@ class _Watched(PipelineStep):
         super().__init__()
         self.owner = os.getpid()
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore in a worker process, before datatrove logs its first line there."""
+        self.__dict__.update(state)
+        _quiet()
+
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
         if os.getpid() != self.owner:
             exit_with_parent()
@@ -36,7 +42,7 @@ def run_ranks(step: PipelineStep, ranks: int, workers: int, logging_dir: Path) -
     """Run ``step`` once for each rank, ``workers`` at a time; finished ranks are skipped.
 
     Args:
-        logging_dir: holds datatrove's completion marks and logs; it must be private to one set of
+        logging_dir: holds datatrove's completion marks; it must be private to one set of
             inputs and settings (a staging folder is).
 
     Raises:
@@ -55,8 +61,5 @@ def run_ranks(step: PipelineStep, ranks: int, workers: int, logging_dir: Path) -
 
 
 def _quiet() -> None:
-    """Keep datatrove's log in its files and off the terminal, where progress is shown."""
-    os.environ["DATATROVE_COLORIZE_LOGS"] = "0"
-    from loguru import logger
-
-    logger.remove()
+    """Keep datatrove's log off the terminal, where progress is shown: the ledger says more."""
+    logger.disable("datatrove")
