@@ -17,7 +17,8 @@ import pyarrow as pa
 SIGNALS = (
     "words",
     "avg_word_length",
-    "symbol_ratio",
+    "hash_ratio",
+    "ellipsis_ratio",
     "bullet_lines",
     "ellipsis_lines",
     "alpha_words",

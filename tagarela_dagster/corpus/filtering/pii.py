@@ -1,0 +1,120 @@
+"""Personal data: found by form, context and check digits, and replaced by plain placeholders.
+
+A placeholder names what stood there in brackets (``[CPF]``). Substitutes that look valid, as
+FineWeb uses, would teach a model to write addresses, may belong to somebody, and would be found
+again by a second pass. A number whose check digit is wrong is left: it identifies nobody.
+
+Forms that are common for other things need context. A CPF with its dots and hyphen counts as it
+stands; bare digits count only next to their keyword (CPF, NIF, contribuinte, telefone, CEP).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tagarela_dagster.corpus.filtering.check_digits import IBAN_LENGTHS, is_iban
+from tagarela_dagster.corpus.filtering.pii_forms import BEFORE, FORMS, IBAN, NEAR
+from tagarela_dagster.recipe.corpus import Pii
+
+PLACEHOLDERS = {
+    "email": "[e-mail]",
+    "iban": "[IBAN]",
+    "card": "[cartão]",
+    "cnpj": "[CNPJ]",
+    "cpf": "[CPF]",
+    "nif": "[NIF]",
+    "phone": "[telefone]",
+    "ip": "[IP]",
+    "cep": "[CEP]",
+}
+"""What each kind is replaced by. Of two finds that overlap, the kind named first here counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """Personal data at ``text[start:end]``."""
+
+    start: int
+    end: int
+    kind: str
+
+
+def find(text: str, kinds: frozenset[str]) -> list[Find]:
+    """Personal data of ``kinds`` in ``text``, in order, without overlaps."""
+    found: list[Find] = []
+    taken = bytearray()
+    windows: dict[str, list[tuple[int, int]]] = {}
+    for kind in PLACEHOLDERS:
+        if kind not in kinds:
+            continue
+        near, after = NEAR[kind]
+        if near.pattern not in windows:
+            windows[near.pattern] = list(_windows(text, near, after))
+        for start, end in windows[near.pattern]:
+            candidates = (
+                _ibans(text, start, end) if kind == "iban" else _forms(text, kind, start, end)
+            )
+            for candidate in candidates:
+                taken = taken or bytearray(len(text))
+                if not any(taken[candidate.start : candidate.end]):
+                    taken[candidate.start : candidate.end] = b"1" * (
+                        candidate.end - candidate.start
+                    )
+                    found.append(candidate)
+    return sorted(found, key=lambda item: item.start)
+
+
+def _windows(text: str, near: re.Pattern[str], after: int) -> Iterator[tuple[int, int]]:
+    """Stretches of the text around matches of ``near``; two that touch are one."""
+    start, end = 0, -1
+    for match in near.finditer(text):
+        if match.start() - BEFORE > end:
+            if end > 0:
+                yield start, end
+            start = max(0, match.start() - BEFORE)
+        end = match.end() + after
+    if end > 0:
+        yield start, end
+
+
+def _forms(text: str, kind: str, start: int, end: int) -> Iterator[Find]:
+    for form in FORMS[kind]:
+        for match in form.pattern.finditer(text, start, end):
+            if form.valid("".join(c for c in match[1] if c not in form.separators)):
+                yield Find(*match.span(1), kind)
+
+
+def _ibans(text: str, start: int, end: int) -> Iterator[Find]:
+    """IBANs, with single spaces anywhere; the country says how long one must be."""
+    for match in IBAN.finditer(text, start, end):
+        wanted = IBAN_LENGTHS.get(match[0][:2])
+        if not wanted:
+            continue
+        place, characters = match.start(), ""
+        while len(characters) < wanted and place < len(text):
+            if text[place] != " ":
+                characters += text[place]
+            elif text[place - 1] == " ":
+                break
+            place += 1
+        if not text[place : place + 1].isalnum() and is_iban(characters):
+            yield Find(match.start(), place, "iban")
+
+
+def treat(text: str, section: Pii) -> tuple[str, int, str | None]:
+    """Text with personal data replaced, how much was found, and the reason to drop it if any."""
+    if not section.enabled:
+        return text, 0, None
+    found = find(text, frozenset(section.kinds))
+    if not found:
+        return text, 0, None
+    if section.action == "drop":
+        return text, len(found), f"pii_{found[0].kind}"
+    parts: list[str] = []
+    last = 0
+    for item in found:
+        parts += [text[last : item.start], PLACEHOLDERS[item.kind]]
+        last = item.end
+    return "".join([*parts, text[last:]]), len(found), None

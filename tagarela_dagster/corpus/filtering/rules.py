@@ -1,0 +1,106 @@
+"""Rules: thresholds over signals; the first that a document fails gives the drop reason.
+
+Order and reason names are datatrove's, in FineWeb-2's sequence of filters: GopherRepetition,
+FineWebQuality, GopherQuality. ``empty`` stands first in datatrove's repetition filter (no text)
+and first in its FineWeb filter (no line with a visible character).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagarela_dagster.recipe.corpus import Quality, Repetition
+
+Values = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """``fails(signal, threshold)`` drops a document with ``reason``; NaN fails no comparison."""
+
+    reason: str
+    signal: str
+    fails: Callable[[Values, np.floating], NDArray[np.bool_]]
+    threshold: float = 0.0
+
+
+def _above(values: Values, threshold: np.floating) -> NDArray[np.bool_]:
+    return values > threshold
+
+
+def _below(values: Values, threshold: np.floating) -> NDArray[np.bool_]:
+    return values < threshold
+
+
+def _below_but_not_zero(values: Values, threshold: np.floating) -> NDArray[np.bool_]:
+    return (values < threshold) & (values != 0)
+
+
+def _undefined(values: Values, threshold: np.floating) -> NDArray[np.bool_]:
+    return np.isnan(values)
+
+
+def repetition_rules(section: Repetition) -> list[Rule]:
+    """Gopher repetition rules that are on (a threshold of 0 turns one off)."""
+    if not section.enabled:
+        return []
+    rules = [Rule("dup_line_frac", "dup_line_frac", _above, section.dup_line_frac)]
+    for n, share in sorted(section.top_n_grams.items()):
+        rules.append(Rule(f"top_{n}_gram", f"top_{n}_gram", _above, share))
+    for n, share in sorted(section.dup_n_grams.items()):
+        rules.append(Rule(f"duplicated_{n}_n_grams", f"dup_{n}_gram", _above, share))
+    return [Rule("empty", "dup_line_frac", _undefined), *(r for r in rules if r.threshold)]
+
+
+def quality_rules(section: Quality) -> list[Rule]:
+    """FineWeb rules, then the Gopher quality rules that are on.
+
+    As in datatrove, a threshold of 0 turns a Gopher rule off, while the FineWeb ratios
+    ``char_duplicates_ratio`` and ``new_line_ratio`` are strictest at 0.
+    """
+    if not section.enabled:
+        return []
+    punctuation = _below_but_not_zero if section.line_punct_exclude_zero else _below
+    fineweb = [
+        Rule("empty", "line_punct_ratio", _undefined),
+        Rule("line_punct_ratio", "line_punct_ratio", punctuation, section.line_punct_ratio),
+        Rule("char_dup_ratio", "char_dup_ratio", _above, section.char_duplicates_ratio),
+        Rule("list_ratio", "list_ratio", _above, section.new_line_ratio),
+    ]
+    average, symbols = "avg_word_length", section.max_symbol_ratio
+    gopher = [
+        Rule("gopher_short_doc", "words", _below, section.min_words),
+        Rule("gopher_long_doc", "words", _above, section.max_words),
+        Rule("gopher_below_avg_threshold", average, _below, section.min_avg_word_length),
+        Rule("gopher_above_avg_threshold", average, _above, section.max_avg_word_length),
+        Rule("gopher_too_many_hashes", "hash_ratio", _above, symbols),
+        Rule("gopher_too_many_ellipsis", "ellipsis_ratio", _above, symbols),
+        Rule("gopher_too_many_bullets", "bullet_lines", _above, section.max_bullet_lines),
+        Rule("gopher_too_many_end_ellipsis", "ellipsis_lines", _above, section.max_ellipsis_lines),
+        Rule("gopher_below_alpha_threshold", "alpha_words", _below, section.min_alpha_words),
+        Rule("gopher_enough_stop_words", "stop_words", _below, section.min_stop_words),
+    ]
+    return fineweb + [rule for rule in gopher if rule.threshold]
+
+
+def decide(signals: Mapping[str, Values], rules: Sequence[Rule]) -> list[str | None]:
+    """Reason of the first rule that each document fails, None for a document that passes.
+
+    Args:
+        signals: name -> (documents,) values. Thresholds are rounded to the values' type, so that
+            a stored float32 signal that equals its threshold still does.
+    """
+    size = len(next(iter(signals.values())))
+    reasons: list[str | None] = [None] * size
+    undecided = np.ones(size, np.bool_)
+    for rule in rules:
+        values = signals[rule.signal]
+        failing = undecided & rule.fails(values, values.dtype.type(rule.threshold))
+        for row in np.flatnonzero(failing):
+            reasons[row] = rule.reason
+        undecided &= ~failing
+    return reasons
