@@ -10,7 +10,6 @@ from typing import Any
 import dagster as dg
 
 from tagarela_dagster.assets.metadata import describe_shards, table
-from tagarela_dagster.assets.partitions import CHECKPOINTS
 from tagarela_dagster.assets.step import materialize, station_arguments
 from tagarela_dagster.provenance.manifest import Manifest
 from tagarela_dagster.resources.evaluator import score_checkpoint
@@ -65,7 +64,6 @@ def build_evals(road: Road) -> list[dg.AssetsDefinition]:
             **look,
             kinds={"report", "parquet"},
             pool="evaluation",
-            partitions_def=CHECKPOINTS,
             retry_policy=SCORE_RETRY,
         ),
         description="Scores of one checkpoint, each with its interval, protocol and per-item "

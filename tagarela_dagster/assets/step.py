@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from tagarela_dagster.assets.partitions import CORPUS
+from tagarela_dagster.assets.partitions import CHECKPOINTS, CORPUS
 from tagarela_dagster.provenance.lake import PartitionWriter
 from tagarela_dagster.provenance.manifest import Manifest
 from tagarela_dagster.resources.road import Road
@@ -37,6 +37,9 @@ def station_arguments(road: Road, name: str, **more: Any) -> dict[str, Any]:
             deps.append(dg.AssetDep(read))
     if station.scope == "snapshot":
         more["partitions_def"] = CORPUS
+    if station.scope == "checkpoint":
+        deps.append(dg.AssetDep("checkpoints"))
+        more["partitions_def"] = CHECKPOINTS
     return {"name": name, "deps": deps, "code_version": road.version(name), **more}
 
 
