@@ -1,0 +1,225 @@
+"""Token shards: the clean documents of one partition as flat arrays of token ids.
+
+Rank k reads clean shard k, leaves held-out documents out and writes
+
+- ``tokens/KKKKK.tokens``: ids, little-endian uint16 (uint32 above 65,536 tokens), each document
+  followed by one end-of-document token, nothing else;
+- ``documents/KKKKK.parquet``: ``id, start, length, source, variety`` of each document in order,
+  ``start`` in tokens from the start of the file, ``length`` with the end token.
+
+The manifest's counts carry documents, tokens, words, characters and bytes by source and variety.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from datatrove.pipeline.base import PipelineStep
+from tokenizers import Tokenizer as Encoder
+
+from tagarela_dagster.corpus.executor import run_ranks
+from tagarela_dagster.corpus.held_out import is_held_out
+from tagarela_dagster.corpus.ledger import Ledger
+from tagarela_dagster.corpus.shards import ShardWriter, read_batches, text_bytes
+from tagarela_dagster.corpus.stage import publish_parts, split_partition, write_part
+from tagarela_dagster.provenance.files import atomic_write
+from tagarela_dagster.provenance.fingerprint import hash_file
+from tagarela_dagster.provenance.lake import PartitionWriter
+from tagarela_dagster.provenance.manifest import Manifest
+from tagarela_dagster.training.encoding import encode, token_dtype
+from tagarela_dagster.training.tokenizer import EOS, TOKENIZER_FILE, open_tokenizer, token_id
+
+LOGIC_VERSION = "1"
+INDEX_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("start", pa.int64(), nullable=False),
+        pa.field("length", pa.int64(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("variety", pa.string()),
+    ]
+)
+COUNTED = ("documents", "tokens", "words", "characters", "bytes")
+"""``tokens`` are those stored, the end token of each document included."""
+UNKNOWN_VARIETY = "unknown"
+HELD_OUT = "held_out"
+
+Counts = dict[str, dict[str, dict[str, int]]]
+"""source -> variety -> COUNTED."""
+
+
+class TokenStage(PipelineStep):
+    """Tokenize input shard ``rank``."""
+
+    type = "Tagarela"
+    name = "tokenize"
+
+    def __init__(
+        self,
+        stage: str,
+        partition: str,
+        shards: Sequence[Path],
+        staging: Path,
+        tokenizer: Path,
+        held_out_share: float,
+        seed: int,
+        single_thread: bool,
+    ) -> None:
+        super().__init__()
+        self.stage = stage
+        self.partition = partition
+        self.shards = list(shards)
+        self.staging = staging
+        self.tokenizer = tokenizer
+        self.held_out_share = held_out_share
+        self.seed = seed
+        self.single_thread = single_thread
+
+    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
+        """Write the two files of a rank, ``counts/RANK.json`` and ``parts/RANK.json``."""
+        if self.single_thread:
+            os.environ["TOKENIZERS_PARALLELISM"] = "false"
+        encoder = open_tokenizer(self.tokenizer)
+        ledger = Ledger(self.stage, *split_partition(self.partition))
+        name = f"{rank:05d}"
+        folder = self.staging / "data"
+        counts = _new_counts()
+        start = 0
+        with (
+            ShardWriter(folder / "documents", name, INDEX_SCHEMA) as index,
+            atomic_write(folder / "tokens" / f"{name}.tokens", "wb") as file,
+        ):
+            for batch in read_batches(
+                self.shards[rank], columns=["id", "text", "source", "variety"]
+            ):
+                kept = self._leave_out(batch, ledger)
+                if kept.num_rows:
+                    start = _tokenize(kept, encoder, start, file, index, counts)
+        with atomic_write(self.staging / "counts" / f"{name}.json") as file:
+            json.dump(counts, file)
+        written = {"documents": index.written, "tokens": [(f"{name}.tokens", start)]}
+        write_part(self.staging, rank, ledger, written)
+        return data
+
+    def _leave_out(self, batch: pa.RecordBatch, ledger: Ledger) -> pa.RecordBatch:
+        held = np.asarray(is_held_out(batch.column("id"), self.held_out_share, self.seed))
+        kept = batch.filter(pa.array(~held))
+        size, kept_size = text_bytes(batch), text_bytes(kept)
+        ledger.documents_in += batch.num_rows
+        ledger.bytes_in += size
+        ledger.documents_kept += kept.num_rows
+        ledger.bytes_kept += kept_size
+        if kept.num_rows < batch.num_rows:
+            ledger.drop(HELD_OUT, batch.num_rows - kept.num_rows, size - kept_size)
+        return kept
+
+
+def tokenize_partition(
+    writer: PartitionWriter,
+    shards: Sequence[Path],
+    tokenizer: Path,
+    *,
+    held_out_share: float,
+    seed: int,
+    workers: int = 1,
+) -> Manifest:
+    """Tokenize the clean shards of a partition and publish its token shards.
+
+    Args:
+        shards: the clean partition's kept shards, in order.
+        tokenizer: folder that ``train_tokenizer`` wrote.
+        held_out_share, seed: which documents are held out (dropped as ``held_out``).
+    """
+    assert writer.partition is not None
+    step = TokenStage(
+        writer.asset,
+        writer.partition,
+        shards,
+        writer.staging,
+        tokenizer,
+        held_out_share,
+        seed,
+        single_thread=workers > 1,
+    )
+    run_ranks(step, len(shards), workers, writer.staging / "executor")
+    encoder = open_tokenizer(tokenizer)
+    counts = merge_counts(
+        json.loads((writer.staging / "counts" / f"{rank:05d}.json").read_text(encoding="utf-8"))
+        for rank in range(len(shards))
+    )
+    cells = [cell for varieties in counts.values() for cell in varieties.values()]
+    summary = {
+        "documents": sum(cell["documents"] for cell in cells),
+        "tokens": sum(cell["tokens"] for cell in cells),
+        "by_variety": counts,
+        "tokenizer": {
+            "sha256": hash_file(tokenizer / TOKENIZER_FILE),
+            "vocabulary": encoder.get_vocab_size(),
+            "eos": token_id(encoder, EOS),
+            "dtype": token_dtype(encoder.get_vocab_size()).name,
+        },
+    }
+    return publish_parts(writer, len(shards), summary)
+
+
+def merge_counts(parts: Any) -> Counts:
+    """Sum of counts by source and variety, sorted by name."""
+    whole = _new_counts()
+    for part in parts:
+        for source, varieties in part.items():
+            for variety, cell in varieties.items():
+                for name in COUNTED:
+                    whole[source][variety][name] += cell[name]
+    return {source: dict(sorted(whole[source].items())) for source in sorted(whole)}
+
+
+def fertility(cell: Mapping[str, int]) -> float | None:
+    """Tokens per whitespace word, end tokens not counted; None without words."""
+    return (cell["tokens"] - cell["documents"]) / cell["words"] if cell["words"] else None
+
+
+def _new_counts() -> Counts:
+    return defaultdict(lambda: defaultdict(lambda: dict.fromkeys(COUNTED, 0)))
+
+
+def _tokenize(
+    batch: pa.RecordBatch,
+    encoder: Encoder,
+    start: int,
+    file: IO[bytes],
+    index: ShardWriter,
+    counts: Counts,
+) -> int:
+    """Append the documents of a batch; return the position after the last token."""
+    texts = batch.column("text").to_pylist()
+    eos = token_id(encoder, EOS)
+    dtype = token_dtype(encoder.get_vocab_size())
+    lengths = np.empty(len(texts), dtype=np.int64)
+    for row, ids in enumerate(encode(encoder, texts)):
+        lengths[row] = len(ids) + 1
+        file.write(np.append(ids, eos).astype(dtype).tobytes())
+    ends = start + np.cumsum(lengths)
+    columns = {
+        "id": batch.column("id"),
+        "start": pa.array(ends - lengths),
+        "length": pa.array(lengths),
+        "source": batch.column("source"),
+        "variety": batch.column("variety"),
+    }
+    index.write(pa.RecordBatch.from_pydict(columns, schema=INDEX_SCHEMA))
+    sizes = pc.binary_length(batch.column("text")).to_pylist()
+    sources, varieties = batch.column("source").to_pylist(), batch.column("variety").to_pylist()
+    for row, text in enumerate(texts):
+        cell = counts[sources[row]][varieties[row] or UNKNOWN_VARIETY]
+        found = (1, int(lengths[row]), len(text.split()), len(text), sizes[row])
+        for name, value in zip(COUNTED, found, strict=True):
+            cell[name] += value
+    return int(ends[-1])
