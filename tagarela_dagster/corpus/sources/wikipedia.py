@@ -17,9 +17,10 @@ from lxml import etree
 from pydantic import Field
 
 from tagarela_dagster.corpus.document import Document, Rejected
-from tagarela_dagster.corpus.sources.compressed import CompressedError, lines, open_bounded
+from tagarela_dagster.corpus.sources.compressed import CompressedError, open_bounded
 from tagarela_dagster.corpus.sources.deadline import DeadlineError, deadline
 from tagarela_dagster.corpus.sources.mediawiki_dump import BZIP2, PageXml, read_pages
+from tagarela_dagster.corpus.sources.stream import lines
 from tagarela_dagster.corpus.sources.unit import RawFile, Unit
 from tagarela_dagster.corpus.sources.wikitext import plain_text
 from tagarela_dagster.recipe.base import Section
@@ -115,6 +116,7 @@ def stream_ranges(dump: RawFile, index: RawFile, unit_bytes: int) -> list[tuple[
             dump, a range would not begin with a bzip2 stream, or the index cannot be read on.
     """
     starts, last, number = [0], 0, 0
+    begun: int | None = None  # first page of the range; the dump's head is read with the first
     with open_bounded(index.path) as stream, dump.path.open("rb") as file:
         try:
             for number, line in lines(stream, MAX_INDEX_LINE):
@@ -124,12 +126,14 @@ def stream_ranges(dump: RawFile, index: RawFile, unit_bytes: int) -> list[tuple[
                     shown = (line or b"")[:80].decode("utf-8", "replace")
                     raise IndexDamageError(f"line {number}", f"no sound offset: '{shown}'")
                 last = offset
-                if offset - starts[-1] >= unit_bytes:
+                begun = offset if begun is None else begun
+                if offset - begun >= unit_bytes:
                     file.seek(offset)
                     if not BZIP2.match(file.read(10)):
                         detail = f"the dump has no bzip2 stream at byte {offset}"
                         raise IndexDamageError(f"line {number}", detail)
                     starts.append(offset)
+                    begun = offset
         except CompressedError as error:
             raise IndexDamageError(f"line {number + 1}", str(error)) from error
     if not number:

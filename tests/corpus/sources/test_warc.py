@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import random
 import time
 import zlib
@@ -24,6 +25,7 @@ from tagarela_dagster.corpus.sources.unit import RawFile
 from tagarela_dagster.corpus.sources.warc import collection_of, read_warc
 from tagarela_dagster.recipe.sources import Source
 
+MIRROR = Path(os.environ.get("TAGARELA_MIRROR", Path(__file__).parents[4] / "shared" / "data"))
 SOURCE = Source(reader="arquivo_pt", path="x", license="LicenseRef-web")
 PARAGRAPH = (
     "A biblioteca municipal abre às nove horas e recebe, todos os dias, leitores que vêm à"
@@ -367,3 +369,13 @@ def test_the_collection_is_taken_from_the_folder_or_the_crawler_s_prefix() -> No
     assert collection_of("2010/AWP8/IAH-20080321003331-00121-p11.arquivo.pt.arc.gz") == "AWP8"
     assert collection_of("2010/IAH-20080321003331-00121-p11.arquivo.pt.arc.gz") == "IAH"
     assert collection_of("2010/pagina.warc.gz") is None
+
+
+@pytest.mark.mirror
+def test_a_real_crawl_of_a_book_gives_its_pages() -> None:
+    path = MIRROR / "corpus" / "web" / "livro-curso-r.warc.gz"
+    if not path.is_file():
+        pytest.skip(f"no mirror: {path} is absent; set TAGARELA_MIRROR")
+    documents, rejected = read(path)
+    assert len({d.native_id for d in documents}) == 76
+    assert Counter(r.reason for r in rejected) == {"not_a_response": 1, "no_text": 4}
