@@ -15,7 +15,7 @@ MONTHS = (
 
 _FIRST = (
     "nowrap nobr nwr small smaller big center centro abbr sic aspas citar citação citação2 quote"
-    " cquote blockquote fmtn fmt pequeno negrito itálico sub sup"
+    " cquote blockquote pequeno negrito itálico sub sup"
 ).split()
 _FIRST_NAMES = {*_FIRST, "não quebrar", "bloco de citação"}
 _CONSTANTS = {
@@ -53,7 +53,7 @@ def inline_text(name: str, argument: Arguments) -> str:
         return name.split(":", 1)[1].strip()
     if key in ("séc", "século"):
         return f"século {argument('1')}" if argument("1") else ""
-    if key in ("unidade", "unit", "convert", "converter"):
+    if key in ("unidade", "unit", "convert", "converter", "fmtn", "fmt"):
         return f"{argument('1') or ''} {argument('2') or ''}".strip()
     if key in ("dtlink", "dtext", "dataext"):
         return _date(argument)

@@ -11,6 +11,7 @@ from collections import Counter
 from datetime import date
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from warcio.statusandheaders import StatusAndHeaders
@@ -38,7 +39,7 @@ PAGE = f"""<!DOCTYPE html><html lang="pt"><head><title>A biblioteca</title>
 <footer>Todos os direitos reservados</footer></body></html>"""
 
 
-def members(path: Path, *records: dict[str, object], gz: bool = True) -> list[int]:
+def members(path: Path, *records: dict[str, Any], gz: bool = True) -> list[int]:
     """Write response records as warcio writes them; the offset of each."""
     offsets = []
     with path.open("wb") as file:
@@ -48,7 +49,7 @@ def members(path: Path, *records: dict[str, object], gz: bool = True) -> list[in
             body = given.get("body", PAGE)
             payload = body if isinstance(body, bytes) else str(body).encode()
             head = [("Content-Type", str(given.get("type", "text/html; charset=utf-8")))]
-            head += given.get("http", [])  # type: ignore[operator]
+            head += given.get("http", [])
             kind = str(given.get("kind", "response"))
             http = StatusAndHeaders(str(given.get("status", "200 OK")), head, protocol="HTTP/1.1")
             url = str(given.get("url", f"http://www.exemplo.pt/{number}"))

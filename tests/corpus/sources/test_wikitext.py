@@ -86,6 +86,7 @@ def test_an_article_becomes_its_prose_headings_and_lists() -> None:
         ("x<sup>2</sup> <nowiki>[[a]]</nowiki> <math>a^2</math>fim", "x2 a fim"),
         ("{{PEpb|facto|fato}}", "facto (português europeu) ou fato (português brasileiro)"),
         ("Em 44 {{AC}} e {{nowrap|10 km}}", "Em 44 a.C. e 10 km"),
+        ("Tem {{fmtn |1234}} ou {{fmtn|12|km}}", "Tem 1234 ou 12 km"),
         ("__NOTOC__ Só isto.", "Só isto."),
         ("{{Info não fechada\n| a = b\n| c = d\nProsa depois.", "Info não fechada\nProsa depois."),
         ("A &#xD800; b &amp; c", "A b & c"),
