@@ -36,6 +36,7 @@ from tagarela_dagster.provenance.lake import Lake, PartitionWriter
 from tagarela_dagster.provenance.manifest import Manifest, Shard
 from tagarela_dagster.recipe.tokens import Mixture
 from tagarela_dagster.training.mixture_plan import MixtureError, SourcePlan, plan_sources
+from tagarela_dagster.training.token_shards import fertility_rows, read_fertility
 
 LOGIC_VERSION = "1"
 FORMAT_VERSION = 1
@@ -120,7 +121,7 @@ def plan_mixture(
     return MixturePlan(context, sequences, seed, json.loads(tokenizers.pop()), plans, shards)
 
 
-def build_mixture(
+def write_mixture(
     writer: PartitionWriter,
     lake: Lake,
     manifests: Sequence[Manifest],
@@ -132,17 +133,18 @@ def build_mixture(
 ) -> Manifest:
     """Plan, write the index files and publish. Raises MixtureError (see ``plan_mixture``)."""
     plan = plan_mixture(manifests, section, context=context, sequences=sequences, seed=seed)
-    write_mixture(plan, lake, writer.data)
+    write_files(plan, lake, writer.data)
     files = sorted(p.relative_to(writer.data).as_posix() for p in writer.data.rglob("*.*"))
     counts = {
         "sequences": plan.sequences,
         "planned_tokens": plan.planned_tokens,
         "sources": [source.as_json() for source in plan.sources],
+        "fertility": fertility_rows(read_fertility(manifests)),
     }
     return writer.publish([Shard.of(writer.data, path, 0) for path in files], counts)
 
 
-def write_mixture(plan: MixturePlan, lake: Lake, out: Path) -> None:
+def write_files(plan: MixturePlan, lake: Lake, out: Path) -> None:
     """Write ``plan.json`` and the index files to ``out``.
 
     Memory: 24 bytes a document of the largest source, 2 bytes a sequence.

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -159,7 +159,7 @@ def tokenize_partition(
     summary = {
         "documents": sum(cell["documents"] for cell in cells),
         "tokens": sum(cell["tokens"] for cell in cells),
-        "by_variety": counts,
+        "fertility": fertility_rows(counts),
         "tokenizer": {
             "sha256": hash_file(tokenizer / TOKENIZER_FILE),
             "vocabulary": encoder.get_vocab_size(),
@@ -170,7 +170,7 @@ def tokenize_partition(
     return publish_parts(writer, len(shards), summary)
 
 
-def merge_counts(parts: Any) -> Counts:
+def merge_counts(parts: Iterable[Mapping[str, Any]]) -> Counts:
     """Sum of counts by source and variety, sorted by name."""
     whole = _new_counts()
     for part in parts:
@@ -184,6 +184,22 @@ def merge_counts(parts: Any) -> Counts:
 def fertility(cell: Mapping[str, int]) -> float | None:
     """Tokens per whitespace word, end tokens not counted; None without words."""
     return (cell["tokens"] - cell["documents"]) / cell["words"] if cell["words"] else None
+
+
+def fertility_rows(counts: Counts) -> list[dict[str, Any]]:
+    """Rows ``{source, variety, COUNTED…, tokens_per_word}``, as in a manifest's counts."""
+    return [
+        {"source": source, "variety": variety, **cell, "tokens_per_word": fertility(cell)}
+        for source, varieties in counts.items()
+        for variety, cell in varieties.items()
+    ]
+
+
+def read_fertility(manifests: Iterable[Manifest]) -> Counts:
+    """Counts of several token partitions, summed by source and variety."""
+    return merge_counts(
+        {row["source"]: {row["variety"]: row}} for m in manifests for row in m.counts["fertility"]
+    )
 
 
 def _new_counts() -> Counts:

@@ -12,7 +12,7 @@ must never be able to produce them: ``open_tokenizer`` returns an encoder that t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,13 @@ from typing import Any
 from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as Encoder
 
+from tagarela_dagster.corpus.stage import split_partition
 from tagarela_dagster.provenance.files import atomic_write
 from tagarela_dagster.provenance.fingerprint import hash_file
+from tagarela_dagster.provenance.lake import PartitionWriter
+from tagarela_dagster.provenance.manifest import Manifest, Shard
 from tagarela_dagster.recipe.tokens import Tokenizer
+from tagarela_dagster.training.tokenizer_text import TrainingText
 from tagarela_dagster.training.unigram import train_unigram
 
 EOS = "<|fim|>"
@@ -120,6 +124,30 @@ def train_tokenizer(texts: Iterable[str], section: Tokenizer, out: Path) -> Toke
         training_bytes=counted.bytes,
         sha256=hash_file(out / TOKENIZER_FILE),
     )
+
+
+def train_on_partitions(
+    writer: PartitionWriter,
+    shards: Mapping[str, Sequence[Path]],
+    section: Tokenizer,
+    *,
+    held_out_share: float,
+    seed: int,
+) -> Manifest:
+    """Train on the clean corpus and publish the tokenizer.
+
+    Args:
+        shards: partition key ``source@snapshot`` -> its clean document shards.
+        held_out_share, seed: which documents are held out, and so never seen.
+    """
+    by_source: dict[str, list[Path]] = {}
+    for partition in sorted(shards):
+        by_source.setdefault(split_partition(partition)[0], []).extend(shards[partition])
+    limit = section.max_training_megabytes * 1_000_000
+    text = TrainingText(by_source, limit, held_out_share=held_out_share, seed=seed)
+    report = train_tokenizer(text, section, writer.data)
+    files = [Shard.of(writer.data, name, 0) for name in (TOKENIZER_FILE, CONFIG_FILE)]
+    return writer.publish(files, report.as_json())
 
 
 def open_tokenizer(folder: Path) -> Encoder:

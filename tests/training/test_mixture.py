@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tagarela_dagster.provenance.lake import Lake
 from tagarela_dagster.provenance.manifest import Manifest
 from tagarela_dagster.recipe.tokens import Mixture, Weight
-from tagarela_dagster.training.mixture import build_mixture, plan_mixture
+from tagarela_dagster.training.mixture import plan_mixture, write_mixture
 from tagarela_dagster.training.mixture_plan import MixtureError, plan_sources
 from tests.training.token_lake import TOKENIZER, folder_of, numbered_documents, write_tokens
 
@@ -100,7 +100,7 @@ def small_mixture(lake: Lake, seed: int = 7) -> Manifest:
         write_tokens(lake, "b@1", [numbered_documents([6, 1], 300)]),
     ]
     with lake.write("mixture", code_version="1", section={}, inputs={}) as writer:
-        return build_mixture(writer, lake, manifests, Mixture(), context=4, sequences=18, seed=seed)
+        return write_mixture(writer, lake, manifests, Mixture(), context=4, sequences=18, seed=seed)
 
 
 def test_the_plan_reconciles_and_names_its_shards_by_place_in_the_lake(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tagarela_dagster.provenance.manifest import Manifest
 from tagarela_dagster.recipe.tokens import Mixture, Weight
 from tagarela_dagster.training import mixture as mixture_module
 from tagarela_dagster.training import sampler as sampler_module
-from tagarela_dagster.training.mixture import build_mixture
+from tagarela_dagster.training.mixture import write_mixture
 from tagarela_dagster.training.sampler import Sampler, SamplerError, open_sampler
 from tests.training.token_lake import EOS, folder_of, numbered_documents, write_tokens
 
@@ -36,7 +36,7 @@ def make(lake: Lake, sequences: int = 60) -> tuple[Manifest, dict[str, list[list
         manifests.append(write_tokens(lake, partition, numbered))
     section = Mixture(sources={"a": Weight(max_epochs=9), "b": Weight(weight=1.5, max_epochs=9)})
     with lake.write("mixture", code_version="1", section={}, inputs={}) as writer:
-        manifest = build_mixture(
+        manifest = write_mixture(
             writer, lake, manifests, section, context=CONTEXT, sequences=sequences, seed=3
         )
     return manifest, documents

@@ -14,8 +14,18 @@ from tagarela_dagster.corpus.shards import ShardWriter
 from tagarela_dagster.provenance.lake import Lake
 from tagarela_dagster.provenance.manifest import Manifest
 from tagarela_dagster.recipe.tokens import Tokenizer
-from tagarela_dagster.training.token_shards import fertility, merge_counts, tokenize_partition
-from tagarela_dagster.training.tokenizer import EOS, open_tokenizer, train_tokenizer
+from tagarela_dagster.training.token_shards import (
+    fertility,
+    merge_counts,
+    read_fertility,
+    tokenize_partition,
+)
+from tagarela_dagster.training.tokenizer import (
+    EOS,
+    open_tokenizer,
+    train_on_partitions,
+    train_tokenizer,
+)
 from tagarela_dagster.training.tokenizer_text import TrainingText, spread
 from tests.training.token_lake import folder_of
 
@@ -98,7 +108,7 @@ def test_held_out_documents_are_left_out_and_booked(tmp_path: Path, tokenizer: P
 def test_counts_by_variety_add_up_to_what_is_stored(tmp_path: Path, tokenizer: Path) -> None:
     shards = write_documents(tmp_path / "in", [TEXTS])
     manifest = tokenize(Lake(tmp_path), shards, tokenizer)
-    cells = manifest.counts["by_variety"]["bairro"]
+    cells = read_fertility([manifest])["bairro"]
     assert sorted(cells) == ["pt-PT", "unknown"]
     stored = sum(s.rows for s in manifest.select("tokens/"))
     assert sum(cell["tokens"] for cell in cells.values()) == stored == manifest.counts["tokens"]
@@ -107,6 +117,8 @@ def test_counts_by_variety_add_up_to_what_is_stored(tmp_path: Path, tokenizer: P
     for cell in cells.values():
         assert cell["words"] == 16 * cell["documents"]
         assert fertility(cell) == (cell["tokens"] - cell["documents"]) / cell["words"]
+    for row in manifest.counts["fertility"]:
+        assert row["tokens_per_word"] == fertility(cells[row["variety"]])
     assert manifest.counts["tokenizer"]["dtype"] == "uint16"
     assert manifest.counts["tokenizer"]["eos"] == 0
 
@@ -158,3 +170,19 @@ def test_training_text_keeps_the_budget_of_each_source(tmp_path: Path) -> None:
     assert sum(len(t.encode()) for t in chosen) <= 8_000
     sizes = {s: sum(1 for p, _ in text.labelled() if p == s) for s in sources}
     assert sizes["a"] > sizes["b"] > 5
+
+
+def test_a_tokenizer_is_published_from_the_clean_partitions(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    shards = {
+        "a@1": write_documents(tmp_path / "a1", [TEXTS[:20]], "a"),
+        "a@2": write_documents(tmp_path / "a2", [TEXTS[20:]], "a"),
+    }
+    with lake.write("tokenizer", code_version="1", section={}, inputs={}) as writer:
+        manifest = train_on_partitions(
+            writer, shards, Tokenizer(vocabulary=400), held_out_share=SHARE, seed=SEED
+        )
+    assert 0 < manifest.counts["training_documents"] < 40
+    assert (
+        manifest.counts["vocabulary"] == open_tokenizer(folder_of(lake, manifest)).get_vocab_size()
+    )

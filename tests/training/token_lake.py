@@ -44,7 +44,8 @@ def write_tokens(
                 index.write(pa.RecordBatch.from_pydict(rows, schema=INDEX_SCHEMA))
             for file, count in index.written:
                 files.append(Shard.of(writer.data, f"documents/{file}", count))
-        return writer.publish(files, {"tokenizer": tokenizer or TOKENIZER})
+        counts = {"tokenizer": tokenizer or TOKENIZER, "fertility": []}
+        return writer.publish(files, counts)
 
 
 def numbered_documents(lengths: list[int], first: int) -> list[list[int]]:
