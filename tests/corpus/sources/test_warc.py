@@ -8,6 +8,7 @@ import random
 import time
 import zlib
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from io import BytesIO
 from pathlib import Path
@@ -380,3 +381,9 @@ def test_a_real_crawl_of_a_book_gives_its_pages() -> None:
     documents, rejected = read(path)
     assert len({d.native_id for d in documents}) == 76
     assert Counter(r.reason for r in rejected) == {"not_a_response": 1, "no_text": 4}
+
+
+def test_outside_the_main_thread_pages_are_extracted_without_a_clock() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        assert not pool.submit(bounded).result()
+        assert "biblioteca municipal" in pool.submit(extract_html, PAGE).result().text
