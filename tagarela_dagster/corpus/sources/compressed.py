@@ -11,7 +11,6 @@ from __future__ import annotations
 import bz2
 import lzma
 import zlib
-from collections.abc import Iterator
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -24,8 +23,6 @@ MAX_RATIO = 200.0
 """Expanded to compressed bytes. Text reaches 3 to 30; deflate alone can reach 1,032."""
 BOMB_BYTES = 64_000_000
 """A stream that expands to less than this is never called a bomb for its ratio."""
-MAX_LINE = 64_000_000
-"""Bytes of the longest line that is held in memory."""
 BLOCK = 131_072
 XZ_MEMORY = 300_000_000
 """Bytes an xz stream may ask for; ``xz -9`` asks for 65 MB."""
@@ -100,7 +97,11 @@ class BoundedStream(BufferedIOBase):
         self._consumed = 0
         self._expanded = 0
         self._ended = False
-        self._pending = self._take(BLOCK)
+        self._pending = b""
+        try:
+            self._pending = self._take(BLOCK)
+        except CompressedError as error:
+            self._fail(error)
         self.kind = compression(self._pending[:6])
         self._decoder: Any = _decoder(self.kind) if self.kind else None
 
@@ -124,6 +125,12 @@ class BoundedStream(BufferedIOBase):
         if not self._held:
             self._fill()
         return self._deliver(self._held if size < 0 else min(size, self._held), size)
+
+    def peek(self, size: int) -> bytes:
+        """The next ``size`` bytes, or what there is of them, without handing them out."""
+        while self._held < size and self._fill():
+            pass
+        return bytes(memoryview(self._buffer)[self._start : self._start + size])
 
     def readinto(self, buffer: Any, /) -> int:
         """Fill ``buffer``."""
@@ -177,6 +184,10 @@ class BoundedStream(BufferedIOBase):
         while not self._ended:
             try:
                 data = self._expand() if self.kind else self._plain()
+            except CompressedError as error:
+                # The stream below (an archive) is damaged; what came before it is good.
+                error.good_bytes = self._expanded
+                return self._fail(error)
             except (zlib.error, OSError, lzma.LZMAError, zstandard.ZstdError, EOFError) as error:
                 if isinstance(error, OSError) and error.errno is not None:
                     raise
@@ -286,37 +297,3 @@ def bounded(
 ) -> BoundedStream:
     """The same over a stream that is open already (an archive member, a response)."""
     return BoundedStream(raw, max_bytes, max_ratio)
-
-
-def read_all(stream: BinaryIO | BufferedIOBase, limit: int) -> bytes:
-    """The whole stream, at most ``limit`` bytes. Raises ``CompressedError``, with no data."""
-    data = stream.read(limit + 1)
-    if len(data) > limit:
-        raise BoundExceededError(f"more than {limit} bytes", limit)
-    failure = getattr(stream, "failure", None)
-    if failure:
-        raise failure
-    return data
-
-
-def lines(stream: BoundedStream, max_line: int = MAX_LINE) -> Iterator[tuple[int, bytes | None]]:
-    """Line numbers from 1 and lines without their ends; None for a line over ``max_line`` bytes.
-
-    Raises ``CompressedError`` at a damage; a line that the damage cuts is not yielded.
-    """
-    number = 0
-    while True:
-        line = stream.readline(max_line)
-        if not line:
-            return
-        number += 1
-        if line.endswith(b"\n"):
-            yield number, line.rstrip(b"\r\n")
-        elif len(line) < max_line:
-            if stream.failure:
-                raise stream.failure
-            yield number, line
-        else:
-            while line and not line.endswith(b"\n"):
-                line = stream.readline(BLOCK)
-            yield number, None

@@ -19,10 +19,9 @@ from tagarela_dagster.corpus.sources.compressed import (
     CorruptError,
     TruncatedError,
     bounded,
-    lines,
     open_bounded,
-    read_all,
 )
+from tagarela_dagster.corpus.sources.stream import lines, read_all
 
 TEXT = "".join(f"Linha {n}: a cidade acordou com chuva e vento.\n" for n in range(20_000)).encode()
 Compress = Callable[[bytes], bytes]
@@ -36,13 +35,13 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def _drain(stream: compressed.BoundedStream) -> tuple[bytes, CompressedError | None]:
-    got = b""
+    got = bytearray()
     try:
         while data := stream.read(10_000):
             got += data
     except CompressedError as error:
-        return got, error
-    return got, None
+        return bytes(got), error
+    return bytes(got), None
 
 
 @every_kind
