@@ -16,8 +16,6 @@ from tagarela_dagster.resources.road import Road
 
 def build_definitions(road: Road) -> dg.Definitions:
     """Assets, checks, jobs, schedule, sensor and resources of a recipe."""
-    jobs = build_jobs(road, lambda: definitions)
-    by_name = {job.name: job for job in jobs}
     definitions = dg.Definitions(
         assets=[
             *build_sources(road),
@@ -27,9 +25,9 @@ def build_definitions(road: Road) -> dg.Definitions:
             *build_evals(road),
         ],
         asset_checks=build_checks(),
-        jobs=jobs,
-        schedules=[build_schedule(by_name["corpus"])],
-        sensors=[build_sensor(road, by_name["evaluate"])],
+        jobs=build_jobs(road, lambda: definitions),
+        schedules=[build_schedule()],
+        sensors=[build_sensor(road)],
         resources={"road": road},
     )
     return definitions

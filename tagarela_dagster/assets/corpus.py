@@ -1,7 +1,5 @@
 """Corpus assets: from raw snapshots to clean document shards."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

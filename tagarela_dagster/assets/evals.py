@@ -1,7 +1,5 @@
 """Evaluation assets: benchmarks, held-out documents, scores of each checkpoint."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from functools import partial
@@ -12,7 +10,6 @@ import dagster as dg
 from tagarela_dagster.assets.metadata import describe_shards, table
 from tagarela_dagster.assets.step import materialize, station_arguments
 from tagarela_dagster.provenance.manifest import Manifest
-from tagarela_dagster.resources.evaluator import score_checkpoint
 from tagarela_dagster.resources.road import Road
 
 EVALS_LOOK: dict[str, Any] = {"group_name": "evals", "owners": ["team:evals"]}
@@ -46,9 +43,7 @@ def build_evals(road: Road) -> list[dg.AssetsDefinition]:
     ) -> dg.MaterializeResult:
         from tagarela_dagster.corpus.held_out import publish_held_out
 
-        shards = [
-            path for m in road.published("clean") for path in road.lake.paths(m, "kept/")
-        ]
+        shards = [path for m in road.published("clean") for path in road.lake.paths(m, "kept/")]
         select = partial(
             publish_held_out,
             shards=shards,
@@ -72,6 +67,8 @@ def build_evals(road: Road) -> list[dg.AssetsDefinition]:
     def scores(
         context: dg.AssetExecutionContext, road: dg.ResourceParam[Road]
     ) -> dg.MaterializeResult:
+        from tagarela_dagster.resources.evaluator import score_checkpoint
+
         score = partial(score_checkpoint, road=road, checkpoint=context.partition_key)
         return materialize(context, road, "scores", score, _describe_scores)
 

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-import pyarrow.parquet as pq
 
 from tagarela_dagster.corpus.ledger import Ledger
 from tagarela_dagster.provenance.manifest import Manifest
@@ -81,6 +80,8 @@ def table(rows: Iterable[Mapping[str, Any]]) -> dg.TableMetadataValue:
 def _sample(
     road: Road, manifest: Manifest, prefix: str, columns: Sequence[str]
 ) -> dg.TableMetadataValue | None:
+    import pyarrow.parquet as pq
+
     rows: list[dict[str, Any]] = []
     for path in road.lake.paths(manifest, prefix):
         with pq.ParquetFile(path) as file:

@@ -4,8 +4,6 @@ Materializing a snapshot pins its raw files by size and hash. Bringing new snaps
 source's folder from the network is the acquire step's work, in front of this one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Token assets: tokenizer, token shards, mixture."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import partial
 from typing import Any

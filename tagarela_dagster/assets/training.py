@@ -1,9 +1,7 @@
 """Training assets: pretraining, its checkpoints, and the model that follows instructions."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,6 @@ from tagarela_dagster.assets.step import materialize, station_arguments
 from tagarela_dagster.provenance.manifest import MANIFEST_NAME, Manifest
 from tagarela_dagster.resources.follow import loss_curve
 from tagarela_dagster.resources.road import Road
-from tagarela_dagster.resources.trainer import fine_tune, pretrain_model
 
 TRAINING_LOOK: dict[str, Any] = {
     "group_name": "training",
@@ -39,6 +36,8 @@ def build_training(road: Road) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     def pretrain(
         context: dg.AssetExecutionContext, road: dg.ResourceParam[Road]
     ) -> dg.MaterializeResult:
+        from tagarela_dagster.resources.trainer import pretrain_model
+
         train = partial(
             pretrain_model,
             road=road,
@@ -66,6 +65,8 @@ def build_training(road: Road) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     def sft(
         context: dg.AssetExecutionContext, road: dg.ResourceParam[Road]
     ) -> dg.MaterializeResult:
+        from tagarela_dagster.resources.trainer import fine_tune
+
         tune = partial(fine_tune, road=road, on_metrics=partial(_observe, context))
         return materialize(context, road, "sft", tune, describe_shards)
 
@@ -101,6 +102,3 @@ def _describe_pretrain(road: Road, manifest: Manifest) -> Mapping[str, Any]:
         "parameters": counts["parameters"],
         "consumed": table(rows),
     }
-
-
-OnCheckpoint = Callable[[str, Path], None]

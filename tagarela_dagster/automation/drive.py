@@ -20,6 +20,8 @@ from tagarela_dagster.resources.road import Road
 from tagarela_dagster.resources.stations import ROAD, Scope
 
 ROAD_TAG = "tagarela/drive"
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""A leg's events are on the page; the terminal shows one line a leg."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,9 @@ def drive(
                 tags["dagster/partition"] = leg.partition
             result = job.get_subset(
                 asset_selection={dg.AssetKey(a) for a in leg.assets}
-            ).execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+            ).execute_in_process(
+                instance=instance, tags=tags, run_config=QUIET, raise_on_error=False
+            )
             register(instance, road)
             if result.success:
                 journey.done.append(leg)
@@ -137,7 +141,7 @@ def _keys(road: Road, scope: Scope) -> list[str | None]:
         return [None]
     if scope == "snapshot":
         return [p for p in road.partitions if road.lake.manifest(road.source_of(p), p)]
-    folder = road.run_folder.name
+    folder = road.run_folder("pretrain").name
     return [key for key in road.checkpoints if key.startswith(folder)]
 
 

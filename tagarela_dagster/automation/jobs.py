@@ -1,10 +1,11 @@
 """Jobs, the nightly schedule and the sensor for new checkpoints."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import (
+    UnresolvedAssetJobDefinition,
+)
 
 from tagarela_dagster.assets.partitions import CHECKPOINTS
 from tagarela_dagster.automation.drive import drive
@@ -33,7 +34,7 @@ class RoadFailedError(RuntimeError):
 
 def build_jobs(
     road: Road, definitions: Callable[[], dg.Definitions]
-) -> list[dg.JobDefinition | dg.UnresolvedAssetJobDefinition]:
+) -> list[dg.JobDefinition | UnresolvedAssetJobDefinition]:
     """``demo``, ``corpus`` and ``train`` drive along the road; ``evaluate`` scores a checkpoint.
 
     Args:
@@ -97,11 +98,11 @@ def _drive_job(
     return drive_job
 
 
-def build_schedule(corpus: dg.JobDefinition) -> dg.ScheduleDefinition:
+def build_schedule() -> dg.ScheduleDefinition:
     """Nightly corpus refresh. It asks what is missing, so a tick that was lost costs nothing."""
     return dg.ScheduleDefinition(
         name="nightly_refresh",
-        job=corpus,
+        job_name="corpus",
         cron_schedule=NIGHT_CRON,
         execution_timezone=NIGHT_TIMEZONE,
         default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -110,12 +111,12 @@ def build_schedule(corpus: dg.JobDefinition) -> dg.ScheduleDefinition:
     )
 
 
-def build_sensor(road: Road, evaluate: dg.UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
+def build_sensor(road: Road) -> dg.SensorDefinition:
     """Evaluate each new checkpoint once per suite."""
 
     @dg.sensor(
         name="evaluate_new_checkpoints",
-        job=evaluate,
+        job_name="evaluate",
         minimum_interval_seconds=SENSOR_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Looks for published checkpoints that have no scores under the current suite.",
