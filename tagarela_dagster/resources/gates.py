@@ -79,10 +79,14 @@ def input_is_sound(lake: Lake, manifest: Manifest) -> Verdict:
     ledger = Ledger.from_json(manifest.counts["ledger"])
     share = ledger.quarantined / ledger.documents_in if ledger.documents_in else 0.0
     sentence = f"{ledger.quarantined} of {ledger.documents_in} records are quarantined"
-    passed = share <= MAX_QUARANTINED_SHARE
-    if not passed:
-        sentence += f", more than {MAX_QUARANTINED_SHARE:.0%}: check the source's format and path"
-    return Verdict(passed, sentence, {"quarantined_share": round(share, 4)})
+    fault = None
+    if share > MAX_QUARANTINED_SHARE:
+        fault = f"more than {MAX_QUARANTINED_SHARE:.0%}"
+    elif not ledger.documents_kept:
+        fault = "and there is no document"
+    if fault:
+        sentence += f", {fault}: check the source's format and path"
+    return Verdict(fault is None, sentence, {"quarantined_share": round(share, 4)})
 
 
 def loss_falls(lake: Lake, manifest: Manifest) -> Verdict:

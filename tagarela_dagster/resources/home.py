@@ -64,5 +64,14 @@ class Home:
 
 
 def workers() -> int:
-    """Worker processes for corpus work: TAGARELA_WORKERS, else the cores this process may use."""
-    return int(os.environ.get(WORKERS_VARIABLE) or len(os.sched_getaffinity(0)))
+    """Worker processes for corpus work: TAGARELA_WORKERS, else the cores this process may use.
+
+    Raises:
+        HomeError: the variable is not a number of processes.
+    """
+    given = os.environ.get(WORKERS_VARIABLE)
+    if not given:
+        return len(os.sched_getaffinity(0))
+    if not given.isdecimal() or int(given) < 1:
+        raise HomeError(f"{WORKERS_VARIABLE} = {given!r}: give a number of processes, 1 or more")
+    return int(given)
