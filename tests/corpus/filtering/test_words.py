@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import spacy
+from datatrove.utils.text import PUNCTUATION_SET
+from datatrove.utils.word_tokenizers import load_word_tokenizer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tagarela_dagster.corpus.filtering.words import (
+    HAS_LETTER,
+    HAS_NON_PUNCTUATION,
+    HASH_BASE,
+    MARKED,
+    MAX_CHUNK_CHARACTERS,
+    Lexicon,
+)
+from tests.corpus.filtering.filter_prose import PROSE, lexicon_of
+
+
+def words_of(text: str, lexicon: Lexicon | None = None) -> list[str]:
+    lexicon = lexicon_of() if lexicon is None else lexicon
+    return [lexicon.words[number] for number in lexicon.split(text)]
+
+
+@pytest.mark.parametrize("name", PROSE)
+def test_words_are_those_that_datatrove_gets_from_spacy(name: str) -> None:
+    assert words_of(PROSE[name]) == load_word_tokenizer("por").word_tokenize(PROSE[name])
+
+
+@pytest.mark.parametrize(
+    ("chunk", "words"),
+    [
+        ("Dr.", ["Dr."]),
+        ("(art.", ["(", "art."]),
+        ("casa.", ["casa", "."]),
+        ("disse-lhe,", ["disse-lhe", ","]),
+        ("«Portugal»", ["«", "Portugal", "»"]),
+        ("(2024).", ["(", "2024", ")", "."]),
+        ("R$10", ["R$", "10"]),
+        ("18km", ["18", "km"]),
+        ("Áudio/Vídeo", ["Áudio", "/", "Vídeo"]),
+        (":-)", [":-)"]),
+        ("etc...", ["etc", "..."]),
+    ],
+)
+def test_chunks_split_as_spacy_splits_them(chunk: str, words: list[str]) -> None:
+    assert words_of(chunk) == words
+    assert words_of(chunk) == [token.text for token in _SPACY(chunk)]
+
+
+LETTERS = st.text("abcdeiouçãéAEÇzXD", min_size=1, max_size=6)
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(
+    st.tuples(
+        st.sampled_from(["", "(", "[", '"', "“", "«"]),
+        st.one_of(
+            LETTERS,
+            st.tuples(LETTERS, LETTERS).map("-".join),
+            st.integers(0, 99999).map(str),
+            st.sampled_from(["Art", "pág", "Sra", "XDD", "etc"]),
+        ),
+        st.sampled_from(["", ",", ";", ":", "!", "?", ")", "]", '"', "”", "»"]),
+        st.sampled_from(["", "."]),
+    ).map("".join)
+)
+def test_chunks_that_bypass_spacy_split_as_it_would(chunk: str) -> None:
+    assert words_of(chunk) == [token.text for token in _SPACY(chunk)]
+
+
+_SPACY = spacy.blank("pt")
+
+
+def test_a_chunk_beyond_the_bound_is_taken_in_slices() -> None:
+    chunk = "a" * (MAX_CHUNK_CHARACTERS + 5) + "="
+    assert words_of(chunk) == ["a" * MAX_CHUNK_CHARACTERS, *words_of("aaaaa=")]
+    assert "".join(words_of("=" * 5_001)) == "=" * 5_001
+
+
+def test_tables_hold_length_flags_and_hash_of_every_word() -> None:
+    lexicon = Lexicon(marked=["não"])
+    for text in ("Não, não é", "42 vezes: não!"):
+        lexicon.split(text)
+        lengths, flags, hashes = lexicon.tables()
+    for number, word in enumerate(lexicon.words):
+        assert lengths[number] == len(word)
+        assert bool(flags[number] & HAS_NON_PUNCTUATION) == any(
+            c not in PUNCTUATION_SET for c in word
+        )
+        assert bool(flags[number] & HAS_LETTER) == any(c.isalpha() for c in word)
+        assert bool(flags[number] & MARKED) == (word == "não")
+        expected = sum(ord(c) * HASH_BASE**i for i, c in enumerate(word)) % 2**64
+        assert hashes[number] == np.uint64(expected)
+
+
+def test_a_full_lexicon_starts_again_and_gives_the_same_words() -> None:
+    lexicon = Lexicon(max_chunks=20)
+    for name, text in PROSE.items():
+        assert words_of(text, lexicon) == words_of(text), name
+        assert len(lexicon) > 20
+        lexicon.trim()
+        assert len(lexicon) == len(lexicon.words) == 0
+    lexicon.split("Foi só isto.")
+    lexicon.trim()
+    assert lexicon.words == ["Foi", "só", "isto", "."]
