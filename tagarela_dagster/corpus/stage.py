@@ -27,6 +27,8 @@ from tagarela_dagster.provenance.lake import PartitionWriter
 from tagarela_dagster.provenance.manifest import Manifest, Shard
 
 LEDGER_NAME = "ledger.json"
+SHARD_KEY = b"shard"
+"""Schema metadata of the batches that a kernel is given: name of the shard, without its suffix."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,9 @@ class KernelStage(PipelineStep):
             ShardWriter(folder / "kept", name, DOCUMENT_SCHEMA) as kept,
             ShardWriter(folder / "dropped", name, DROPPED_SCHEMA) as dropped,
         ):
+            shard = {SHARD_KEY: self.shards[rank].stem}
             for batch in read_batches(self.shards[rank]):
+                batch = batch.replace_schema_metadata(shard)
                 _book(batch, kernel(batch), ledger, kept, dropped)
         write_part(self.staging, rank, ledger, {"kept": kept.written, "dropped": dropped.written})
         return data

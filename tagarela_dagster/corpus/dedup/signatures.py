@@ -1,0 +1,125 @@
+"""Signatures of a partition: one Parquet shard for each document shard, row by row.
+
+They belong to a (source, snapshot) and are computed once, so the cost of a refresh follows the new
+documents. docs/formats.md describes the columns; known-answer vectors in the tests pin them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datatrove.pipeline.base import PipelineStep
+
+from tagarela_dagster.corpus.dedup.minhash import Signatures, Signer
+from tagarela_dagster.corpus.executor import run_ranks
+from tagarela_dagster.corpus.shards import ShardWriter, read_batches, text_bytes
+from tagarela_dagster.provenance.files import atomic_write
+from tagarela_dagster.provenance.lake import PartitionWriter
+from tagarela_dagster.provenance.manifest import Manifest, Shard
+from tagarela_dagster.recipe.corpus import Minhash
+
+FORMAT = "1"
+"""Version of the columns and of every hash in them."""
+HASH = pa.binary(16)
+
+
+class SignatureError(ValueError):
+    """A signature shard was written with other settings or by another release."""
+
+
+def band_name(band: int) -> str:
+    """Column of a band's hashes."""
+    return f"band_{band:03d}"
+
+
+def signature_schema(section: Minhash) -> pa.Schema:
+    """Columns of a signature shard; its metadata holds the settings and the format version."""
+    settings = {"format": FORMAT, **section.model_dump()}
+    return pa.schema(
+        [
+            pa.field("id", pa.string(), nullable=False),
+            pa.field("exact", HASH, nullable=False),
+            pa.field("words", pa.int32(), nullable=False),
+            *(pa.field(band_name(band), pa.uint64()) for band in range(section.bands)),
+        ],
+        {"signatures": json.dumps(settings, sort_keys=True)},
+    )
+
+
+def signature_batch(ids: pa.Array, signatures: Signatures, schema: pa.Schema) -> pa.RecordBatch:
+    """Rows of a signature shard."""
+    unsigned = ~signatures.signed
+    bands = [pa.array(column, pa.uint64(), mask=unsigned) for column in signatures.bands.T]
+    columns = [
+        ids.cast(pa.string()),
+        pa.array(signatures.exact, HASH),
+        pa.array(signatures.words, pa.int32()),
+        *bands,
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def check_signatures(path: Path, section: Minhash) -> int:
+    """Number of rows of a signature shard. Raises SignatureError unless ``section`` made it."""
+    metadata = pq.read_metadata(path)
+    found = (metadata.schema.to_arrow_schema().metadata or {}).get(b"signatures", b"none")
+    wanted = signature_schema(section).metadata[b"signatures"]
+    if found != wanted:
+        raise SignatureError(
+            f"{path} was signed with {found.decode()}, not {wanted.decode()}: "
+            "materialize its signatures again"
+        )
+    return int(metadata.num_rows)
+
+
+class SignStage(PipelineStep):
+    """Sign document shard ``rank``."""
+
+    type = "Tagarela"
+    name = "sign"
+
+    def __init__(self, shards: Sequence[Path], staging: Path, section: Minhash) -> None:
+        super().__init__()
+        self.shards = list(shards)
+        self.staging = staging
+        self.section = section
+
+    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
+        """Write ``data/NAME.parquet``, NAME being the document shard's, and ``parts/RANK.json``."""
+        signer = Signer(self.section)
+        schema = signature_schema(self.section)
+        counts = {"documents": 0, "signed": 0, "words": 0, "bytes": 0}
+        with ShardWriter(self.staging / "data", self.shards[rank].stem, schema) as out:
+            for batch in read_batches(self.shards[rank], ["id", "text"]):
+                signatures = signer.sign(batch.column("text").to_pylist())
+                out.write(signature_batch(batch.column("id"), signatures, schema))
+                counts["documents"] += batch.num_rows
+                counts["signed"] += int(signatures.signed.sum())
+                counts["words"] += int(signatures.words.sum())
+                counts["bytes"] += text_bytes(batch)
+        with atomic_write(self.staging / "parts" / f"{rank:05d}.json") as file:
+            json.dump({"shards": out.written, "counts": counts}, file)
+        return data
+
+
+def sign_partition(
+    writer: PartitionWriter, shards: Sequence[Path], section: Minhash, *, workers: int = 1
+) -> Manifest:
+    """Sign a partition's document shards; a signature shard has its document shard's name."""
+    step = SignStage(shards, writer.staging, section)
+    run_ranks(step, len(shards), workers, writer.staging / "executor")
+    parts = [
+        json.loads((writer.staging / "parts" / f"{rank:05d}.json").read_text(encoding="utf-8"))
+        for rank in range(len(shards))
+    ]
+    counts = {
+        name: sum(part["counts"][name] for part in parts)
+        for name in ("documents", "signed", "words", "bytes")
+    }
+    written = [Shard.of(writer.data, name, rows) for part in parts for name, rows in part["shards"]]
+    return writer.publish(written, counts)
