@@ -123,11 +123,31 @@ def _sound(
         made = pa.array([f"{name}:{number}" for number in numbers], pa.string())
         ids = pc.coalesce(ids, made)
         batch = batch.set_column(batch.schema.get_field_index("id"), batch.schema.field("id"), ids)
-    if texts.null_count:
-        for row in pc.indices_nonzero(texts.is_null()).to_pylist():
-            quarantine(Rejected(name, f"record {numbers[row]}", "no_text", "no text in it"))
-        batch = batch.filter(texts.is_valid())
+    bad = dict.fromkeys(pc.indices_nonzero(texts.is_null()).to_pylist(), "no_text")
+    bad |= dict.fromkeys(_not_utf8(texts), "encoding")
+    for row in sorted(bad):
+        detail = "no text in it" if bad[row] == "no_text" else "the text is not UTF-8"
+        quarantine(Rejected(name, f"record {numbers[row]}", bad[row], detail))
+    if bad:
+        batch = batch.filter(pa.array([row not in bad for row in range(batch.num_rows)]))
     return batch
+
+
+def _not_utf8(texts: pa.Array) -> list[int]:
+    """Rows whose bytes are no text: Parquet files are read without a look at them."""
+    try:
+        texts.validate(full=True)
+    except pa.ArrowInvalid:
+        return [row for row, value in enumerate(texts.cast(pa.large_binary())) if _broken(value)]
+    return []
+
+
+def _broken(value: pa.LargeBinaryScalar) -> bool:
+    try:
+        (value.as_py() or b"").decode()
+    except UnicodeDecodeError:
+        return True
+    return False
 
 
 def _own_schema(name: str, path: Path) -> pa.Schema:

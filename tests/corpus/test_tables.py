@@ -123,3 +123,12 @@ def test_parquet_without_text_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"texto": ["a"]}), tmp_path / "a.parquet")
     with pytest.raises(TableError, match="has no column 'text'"):
         table_schema(tmp_path)
+
+
+def test_parquet_text_that_is_not_utf8_is_quarantined(tmp_path: Path) -> None:
+    offsets = pa.array([0, 3, 5, 9], pa.int32()).buffers()[1]
+    texts = pa.StringArray.from_buffers(3, offsets, pa.py_buffer(b"abc\xff\xfeboas"))
+    pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet")
+    rows, bad = read(tmp_path / "a.parquet")
+    assert [row["text"] for row in rows] == ["abc", "boas"]
+    assert [(r.offset, r.reason) for r in bad] == [("record 2", "encoding")]
