@@ -38,13 +38,24 @@ for command in COMMANDS:
 def main() -> None:
     """Run the command line; an expected error is a sentence, anything else a traceback."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read our output is gone (``| head``): nothing is left to say.
-        os._exit(0)
+        # Whoever read our output is gone (``| head``): nothing is left to say. Click ends with 1
+        # when it meets this itself.
+        os._exit(1)
     except (ValueError, LookupError, OSError, RuntimeError) as error:
         if os.environ.get("TAGARELA_TRACEBACK"):
             raise
-        message = str(error).strip("'\"") or type(error).__name__
-        Console(stderr=True).print(f"tagarela: {message}", style="red", markup=False)
+        # A KeyError's own text is the repr of its message.
+        message = str(error.args[0] if isinstance(error, KeyError) else error)
+        Console(stderr=True).print(
+            f"tagarela: {message or type(error).__name__}",
+            style="red",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
         sys.exit(1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from tagarela_dagster.cli.options import RecipeOption, ScaleOption, open_road
@@ -54,12 +55,22 @@ def materialize(
 
     road = open_road(recipe, scale)
     chosen = expand(road, select) if select else None
+    _check_partition(road, partition)
     journey = _drive(road, chosen, partition, "materialize")
     console = Console()
     if chosen is None:
         console.print(ledger_table(road))
         console.print(score_table(road))
     _end(console, journey)
+
+
+def _check_partition(road: Road, partition: str | None) -> None:
+    """Raise ValueError for a partition that is neither a snapshot nor a checkpoint."""
+    if partition and partition not in road.partitions and partition not in road.checkpoints:
+        raise ValueError(
+            f"{partition!r} is no snapshot and no checkpoint of this recipe; snapshots: "
+            f"{', '.join(road.partitions)}"
+        )
 
 
 def _drive(road: Road, select: tuple[str, ...] | None, partition: str | None, name: str) -> Journey:
@@ -78,6 +89,7 @@ def _drive(road: Road, select: tuple[str, ...] | None, partition: str | None, na
         TimeElapsedColumn(),
         console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
     with progress, dg.DagsterInstance.get() as instance:
         from tagarela_dagster.definitions import build_definitions
@@ -107,16 +119,19 @@ def _drive(road: Road, select: tuple[str, ...] | None, partition: str | None, na
 
 def _tell(console: Console, leg: Leg, since: float) -> None:
     console.print(
-        f"{time.monotonic() - since:7.1f} s  {leg.title}  [dim]{leg.reason}[/]", highlight=False
+        f"{time.monotonic() - since:7.1f} s  {leg.title}  [dim]{escape(leg.reason)}[/]",
+        highlight=False,
+        soft_wrap=True,
     )
 
 
 def _end(console: Console, journey: Journey) -> None:
     """Say how it went; exit with 1 when a leg failed."""
     if journey.failed:
+        errors = Console(stderr=True, soft_wrap=True, highlight=False)
         for leg, error in journey.failed:
-            console.print(f"[red]failed[/] {leg.title}", highlight=False)
-            console.print(f"  {error}", markup=False, highlight=False)
+            errors.print(f"[red]failed[/] {leg.title}")
+            errors.print(f"  {error}", markup=False)
         raise typer.Exit(1)
     if journey.done:
         console.print(f"{len(journey.done)} legs run, {journey.fresh} partitions were fresh.")

@@ -20,8 +20,9 @@ def filter_(
 ) -> None:
     """Filter any Parquet or JSONL with a `text` column by the recipe's rules.
 
-    Writes `OUT/kept.parquet`, `OUT/dropped.parquet` (with `reason`) and `OUT/summary.json`.
-    Needs no Dagster and no lake; `id` is optional.
+    Writes `OUT/kept.parquet`, `OUT/dropped.parquet` (with `reason`) and `OUT/summary.json`;
+    records that cannot be read go to `OUT/quarantine.jsonl` with file, place and reason. Needs no
+    Dagster and no lake; `id` is optional.
     """
     from tagarela_dagster.corpus.filtering.command import filter_file
     from tagarela_dagster.recipe import load_recipe
@@ -70,8 +71,9 @@ class _Counter:
             TextColumn("{task.description}"),
             MofNCompleteColumn(),
             TextColumn("documents"),
-            console=Console(stderr=True),
+            console=(console := Console(stderr=True)),
             transient=True,
+            disable=not console.is_terminal,
         )
         self.task = self.progress.add_task(what, total=None)
 

@@ -65,6 +65,7 @@ PARAGRAPHS = (
 DAMAGED = tuple(f'{{"codigo": "x{i}", "corpo": "linha cortada' for i in range(6))
 """Lines that are no JSON."""
 
+NAME = "par"
 RECIPE = """\
 name: {name}
 description: Two newspapers, in JSON Lines.
@@ -76,10 +77,10 @@ sources:
 """
 
 
-def write_recipe(folder: Path, more: str = "", name: str = "par") -> Path:
+def write_recipe(folder: Path, more: str = "") -> Path:
     """Write the recipe of the two sources below ``folder``."""
-    path = folder / f"{name}.yaml"
-    path.write_text(RECIPE.format(name=name, folder=folder) + more, encoding="utf-8")
+    path = folder / f"{NAME}.yaml"
+    path.write_text(RECIPE.format(name=NAME, folder=folder) + more, encoding="utf-8")
     return path
 
 
@@ -99,5 +100,5 @@ def write_snapshot(
 
 
 def open_road(folder: Path, more: str = "") -> Road:
-    """The road of the two sources as a new process would see it; its home is ``folder/home``."""
-    return Road(load_recipe(write_recipe(folder, more), "full"), Home(folder / "home"))
+    """The road of the two sources as a new process sees it when TAGARELA_HOME is ``folder/home``."""
+    return Road(load_recipe(write_recipe(folder, more), "full"), Home(folder / "home" / NAME))
