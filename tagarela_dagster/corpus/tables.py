@@ -41,17 +41,24 @@ def find_tables(paths: Path | Sequence[Path]) -> list[tuple[str, Path]]:
     found: list[tuple[str, Path]] = []
     for path in [paths] if isinstance(paths, Path) else paths:
         if path.is_dir():
-            files = sorted(p for p in path.rglob("*") if p.is_file() and _is_table(p))
+            files = sorted(p for p in path.rglob("*") if p.is_file() and _is_table(p, path))
             found += [(p.relative_to(path).as_posix(), p) for p in files]
             if not files:
                 raise TableError(f"{path} holds no {_suffixes()} file")
         elif not path.exists():
             raise TableError(f"{path} does not exist")
-        elif not _is_table(path):
+        elif not _is_table(path, path.parent):
             raise TableError(f"{path} is neither Parquet nor JSONL: name it {_suffixes()}")
         else:
             found.append((path.name, path))
     return found
+
+
+def check_outside(paths: Path | Sequence[Path], out: Path) -> None:
+    """Raise TableError when ``out`` lies in an input folder: its results would be read as input."""
+    for path in [paths] if isinstance(paths, Path) else paths:
+        if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
+            raise TableError(f"the results' folder {out} lies in the input {path}: choose another")
 
 
 def table_schema(paths: Path | Sequence[Path]) -> pa.Schema:
@@ -212,8 +219,8 @@ def _bounded(batch: pa.RecordBatch, size: int = 8_000_000) -> Iterator[pa.Record
         yield batch
 
 
-def _is_table(path: Path) -> bool:
-    hidden = path.name.startswith((".", "_"))
+def _is_table(path: Path, folder: Path) -> bool:
+    hidden = any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
     return not hidden and path.name.lower().endswith((*PARQUET, *JSON_LINES))
 
 

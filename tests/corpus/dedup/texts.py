@@ -37,7 +37,8 @@ MARKET_SHOUTED = MARKET.upper().replace(",", " –")
 LIGHTHOUSE = (
     "O faroleiro sobe os cento e doze degraus duas vezes por dia, embora a lâmpada se acenda "
     "sozinha há mais de vinte anos. Diz que é pelo exercício, mas limpa as lentes com um pano de "
-    "linho e anota num caderno a direção do vento, a cor do mar e os barcos que reconhece pela vela."
+    "linho e anota num caderno a direção do vento, a cor do mar e os barcos que reconhece pela "
+    "vela."
 )
 SHORT = "Fim da história."
 SHORT_SHOUTED = "FIM DA HISTÓRIA!"
