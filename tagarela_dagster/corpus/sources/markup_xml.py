@@ -11,7 +11,7 @@ import html.entities
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lxml import etree
 
@@ -27,6 +27,8 @@ _ENTITY = re.compile(r"&([A-Za-z_][\w.-]*);")
 _INVALID = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _PREDEFINED = ("amp", "lt", "gt", "quot", "apos")
 _SPACE = re.compile(r"\s+")
+_LINES = re.compile(r" *\n[ \n]*")
+_HEADINGS = re.compile(r"[ \n]*\v[ \n\v]*")
 
 
 class XmlError(ValueError):
@@ -60,26 +62,24 @@ class Parsed:
         return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Style:
     """How the elements of a vocabulary read; names are local names.
 
     Attributes:
         skip: left out with all they hold.
-        block: begin and end a paragraph.
-        line: begin and end a line.
+        block: begin and end a line.
         heading: blocks with a blank line before them.
     """
 
     skip: frozenset[str] = frozenset()
     block: frozenset[str] = frozenset()
-    line: frozenset[str] = frozenset()
     heading: frozenset[str] = frozenset()
-    kinds: dict[str, str] = field(default_factory=dict, init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        for kind in ("block", "line", "heading", "skip"):
-            self.kinds.update(dict.fromkeys(getattr(self, kind), kind))
+
+def style(*, skip: str = "", block: str = "", heading: str = "") -> Style:
+    """A style of names separated by spaces."""
+    return Style(*(frozenset(names.split()) for names in (skip, block, heading)))
 
 
 def parse_xml(payload: bytes, entities: dict[str, str] | None = None) -> Parsed:
@@ -158,20 +158,24 @@ def plain(element: etree._Element | None) -> str:
 
 
 def text_of(element: etree._Element, style: Style) -> str:
-    """The element's text: blocks as lines, headings after a blank line, inline marks removed."""
+    """The element's text: a line for each block, a blank line before headings, no inline marks."""
     pieces: list[str] = []
     _collect(element, style, pieces)
-    return tidy("".join(pieces))
+    text = _LINES.sub("\n", "".join(pieces))
+    return tidy(_HEADINGS.sub("\n\n", text))
 
 
 def _collect(element: etree._Element, style: Style, pieces: list[str]) -> None:
-    kind = style.kinds.get(local(element), "inline")
-    if kind != "skip" and local(element):
-        before = {"heading": "\n\n", "block": "\n", "line": "\n"}.get(kind, "")
-        after = "\n" if before else ""
-        pieces.append(before)
-        pieces.append(_SPACE.sub(" ", element.text or ""))
-        for child in element:
-            _collect(child, style, pieces)
-            pieces.append(_SPACE.sub(" ", child.tail or ""))
-        pieces.append(after)
+    name = local(element)
+    if not name or name in style.skip:
+        return
+    heading = name in style.heading
+    block = heading or name in style.block
+    if block:
+        pieces.append("\v" if heading else "\n")
+    pieces.append(_SPACE.sub(" ", element.text or ""))
+    for child in element:
+        _collect(child, style, pieces)
+        pieces.append(_SPACE.sub(" ", child.tail or ""))
+    if block:
+        pieces.append("\n")
