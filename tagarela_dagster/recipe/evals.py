@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -30,7 +30,8 @@ class LastWord(Section):
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     """Pins a file; a file with another hash is refused."""
     protocols: list[Protocol] = ["gloria", "tucano"]
-    max_items: int = Field(default=2_000, ge=1)
+    max_items: int = Field(default=5_000, ge=1)
+    """Items that are scored (CALAME-PT has 2,076); of a larger set those with the lowest hash."""
 
 
 class Evals(Section):
@@ -43,3 +44,8 @@ class Evals(Section):
     }
     """Task name -> data."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
+
+    def as_json(self) -> dict[str, Any]:
+        """Fingerprinted form, of sections that have one of their own too."""
+        tasks = {name: task.as_json() for name, task in self.last_word.items()}
+        return {**self.model_dump(mode="json"), "last_word": tasks}
