@@ -31,7 +31,7 @@ types: $(VENV)/.dev ## Type checker
 	$(BIN)/mypy
 
 unit: $(VENV)/.dev ## Tests
-	$(BIN)/python -m pytest -n $(TEST_WORKERS)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
 
 bench: $(VENV)/.dev ## Speed and quality against peers, side by side in one run
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
