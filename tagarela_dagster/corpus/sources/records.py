@@ -1,141 +1,224 @@
-"""Records (rows, JSON objects, XML elements) to documents, by the mapping in the recipe."""
+"""Records with named fields to documents, by the recipe's ``mapping:``.
+
+JSONL, Parquet, CSV, XML records and hub data sets differ in how fields are read and in nothing
+else. A field is named by its key, or by a path with dots (``metadata.url``).
+"""
 
 from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from collections.abc import Mapping as Fields
 from dataclasses import dataclass
 from typing import Any
 
-from tagarela_dagster.corpus.document import Document, Rejected
-from tagarela_dagster.corpus.sources.labels import date_of, license_of, variety_of
-from tagarela_dagster.corpus.sources.prose import one_line, tidy
-from tagarela_dagster.recipe.sources import Mapping as Fields
+from tagarela_dagster.corpus.document import VARIETIES, Document, Rejected
+from tagarela_dagster.corpus.sources.dates import parse_date
+from tagarela_dagster.corpus.sources.formats.part import tidy
+from tagarela_dagster.recipe.sources import Mapping
+
+MAX_GROUP_CHARACTERS = 64_000_000
+"""A group of records with more text is quarantined; bounds the memory."""
+EXCERPT = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record and where it was found.
+    """One record of a file.
 
     Attributes:
-        where: ``line 12``, ``row 3``: unique in its file.
-        bytes: its raw size.
+        number: from 1; a line number where the format has a record a line.
+        where: place in the file, for people.
+        bytes: size in the file, 0 where it is not known.
     """
 
+    fields: Fields[str, Any]
+    number: int
     where: str
-    fields: Mapping[str, Any]
     bytes: int = 0
 
 
-def documents(
-    records: Iterable[Record | Rejected], mapping: Fields, file: str
-) -> Iterator[Document | Rejected]:
-    """Documents of ``records``; what is rejected already passes through.
+class RecordError(Exception):
+    """A record that gives no document, with the reason."""
 
-    Rejections: ``no_text`` (no field of ``mapping.text`` has any), and, not quarantined,
-    ``not_selected`` (``mapping.where``). With ``group_by``, consecutive records with the same
-    value are one document, and only the group counts.
+    def __init__(self, reason: str, detail: str, quarantined: bool = True) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.quarantined = quarantined
+
+
+def documents(
+    records: Iterable[Record | Rejected], mapping: Mapping, name: str, native_id: str
+) -> Iterator[Document | Rejected]:
+    """Documents of a file's records; rejections among the records are passed on.
+
+    Args:
+        name: the file, for reports.
+        native_id: the file's stable name; a record without ``mapping.id`` is ``FILE:NUMBER``.
+
+    Reasons: ``not_selected`` (``where`` leaves it out), ``no_text`` (left out when the field is
+    empty, quarantined when there is none or it holds no text), ``no_id``, ``too_large`` (a group).
+    With ``group_by``, consecutive records with the same value make one document, a line each;
+    its other fields are those of the first record.
     """
-    group: list[Record] = []
+    group: _Group | None = None
     for record in records:
         if isinstance(record, Rejected):
             yield record
             continue
-        if any(_text(field(record.fields, k)) != v for k, v in mapping.where.items()):
-            detail = ", ".join(f"{key} is not {value}" for key, value in mapping.where.items())
-            yield _reject(record, file, "not_selected", detail, quarantined=False)
+        try:
+            document = to_document(record, mapping, native_id)
+        except RecordError as error:
+            yield _rejected(record, error, name)
             continue
         if mapping.group_by is None:
-            yield _document([record], mapping, file)
+            yield document
             continue
-        key = field(record.fields, mapping.group_by)
-        if group and key != field(group[-1].fields, mapping.group_by):
-            yield _document(group, mapping, file)
-            group = []
-        group.append(record)
-    if group:
-        yield _document(group, mapping, file)
+        value = field_of(record.fields, mapping.group_by)
+        if group is not None and group.value != value:
+            yield group.document(name)
+            group = None
+        if group is None:
+            group = _Group(value, record, document)
+        else:
+            group.add(record, document)
+    if group is not None:
+        yield group.document(name)
 
 
-def _document(group: list[Record], mapping: Fields, file: str) -> Document | Rejected:
-    first = group[0]
-    names = [mapping.text] if isinstance(mapping.text, str) else mapping.text
-    texts = []
-    for record in group:
-        parts = [tidy(_text(field(record.fields, name))) for name in names]
-        texts.append("\n\n".join(part for part in parts if part))
-    text = mapping.join.join(text for text in texts if text)
-    if not text:
-        present = ", ".join(list(first.fields)[:10])
-        detail = f"no text in {' or '.join(names)}; the record has {present}"
-        return _reject(first, file, "no_text", detail)
-    meta = {
-        key: _json(found)
-        for key in mapping.meta
-        if (found := field(first.fields, key)) not in (None, "")
-    }
-    if len(group) > 1:
-        meta["records"] = len(group)
-
-    def value(name: str | None) -> str | None:
-        return (one_line(_text(field(first.fields, name))) or None) if name else None
-
+def to_document(record: Record, mapping: Mapping, native_id: str) -> Document:
+    """One record as a document. Raises ``RecordError``."""
+    fields = record.fields
+    for key, wanted in mapping.where.items():
+        value = field_of(fields, key)
+        if plain(value) != wanted:
+            raise RecordError("not_selected", f"{key} is {plain(value)!r}, not {wanted!r}", False)
+    text = _text(fields, mapping)
+    native = f"{native_id}:{record.number}"
+    if mapping.id is not None:
+        keys = [mapping.id] if isinstance(mapping.id, str) else mapping.id
+        values = [plain(field_of(fields, key)) for key in keys]
+        if None in values or not all(values):
+            raise RecordError("no_id", f"no value in {' and '.join(keys)}")
+        native = "/".join(str(value) for value in values)
+    meta = {key: _json(field_of(fields, key)) for key in mapping.meta}
     return Document(
-        native_id=_identifier(first, mapping, file),
+        native_id=native,
         text=text,
-        url=value(mapping.url),
-        date=date_of(field(first.fields, mapping.date)) if mapping.date else None,
-        title=value(mapping.title),
-        license=license_of(value(mapping.license)),
-        variety=variety_of(value(mapping.variety)),
-        meta=meta,
+        url=_optional(fields, mapping.url),
+        date=parse_date(field_of(fields, mapping.date)) if mapping.date else None,
+        title=_title(_optional(fields, mapping.title)),
+        license=_optional(fields, mapping.license),
+        variety=variety_of(_optional(fields, mapping.variety)),
+        meta={key: value for key, value in meta.items() if value is not None},
     )
 
 
-def _identifier(record: Record, mapping: Fields, file: str) -> str:
-    """The mapped fields joined by ``/``; without them (or their values), file and place."""
-    names = mapping.id if isinstance(mapping.id, list) else [mapping.id] if mapping.id else []
-    values = [one_line(_text(field(record.fields, name))) for name in names]
-    return "/".join(values) if any(values) else f"{file}#{record.where}"
+def field_of(fields: Fields[str, Any], key: str) -> Any:
+    """A field by its name, or by a path with dots through nested objects; None without one."""
+    if key in fields:
+        return fields[key]
+    first, dot, rest = key.partition(".")
+    inner = fields.get(first) if dot else None
+    return field_of(inner, rest) if isinstance(inner, Fields) else None
 
 
-def field(fields: Mapping[str, Any], name: str) -> Any:
-    """Value of a field; ``a.b`` also reaches into a nested record."""
-    if name in fields:
-        return fields[name]
-    value: Any = fields
-    for part in name.split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            return None
-        value = value[part]
-    return value
+def variety_of(value: str | None) -> str | None:
+    """``pt-PT``, ``pt-BR`` or ``other`` from any spelling (``pt_br``, ``BR``), else None."""
+    if not value:
+        return None
+    known = {name.lower(): name for name in VARIETIES} | {"pt": None, "br": "pt-BR"}
+    return known.get(value.strip().lower().replace("_", "-"))
 
 
-def _text(value: Any) -> str:
+def plain(value: Any) -> str | None:
+    """A single value as text: JSON's own words for true and false; None for none or a nest."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, str):
-        return value
-    if isinstance(value, list | tuple):
-        return "\n".join(part for item in value if (part := _text(item)))
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    return str(value) if isinstance(value, int | float | datetime.date) else ""
+        return value.strip()
+    return str(value) if isinstance(value, int | float | datetime.date) else None
+
+
+def _text(fields: Fields[str, Any], mapping: Mapping) -> str:
+    keys = [mapping.text] if isinstance(mapping.text, str) else mapping.text
+    found = []
+    for key in keys:
+        value = field_of(fields, key)
+        if isinstance(value, list) and all(isinstance(piece, str) for piece in value):
+            value = "\n".join(value)
+        if isinstance(value, str):
+            found.append(tidy(value).strip())
+        elif value is not None:
+            raise RecordError("no_text", f"{key} is {type(value).__name__}, not text")
+    if not found:
+        if any(key in fields for key in keys):
+            raise RecordError("no_text", f"{' and '.join(keys)}: null", False)
+        known = ", ".join(list(fields)[:10])
+        raise RecordError("no_text", f"no field {' or '.join(keys)}; there are: {known}")
+    text = "\n\n".join(piece for piece in found if piece)
+    if not text:
+        raise RecordError("no_text", f"{' and '.join(keys)}: empty", False)
+    return text
+
+
+class _Group:
+    """Consecutive records that become one document."""
+
+    def __init__(self, value: Any, record: Record, document: Document) -> None:
+        self.value = value
+        self.first = document
+        self.where = record.where
+        self.bytes = 0
+        self.size = 0
+        self.records = 0
+        self.texts: list[str] = []
+        self.add(record, document)
+
+    def add(self, record: Record, document: Document) -> None:
+        self.records += 1
+        self.bytes += record.bytes
+        self.size += len(document.text) + 1
+        if self.size <= MAX_GROUP_CHARACTERS:
+            self.texts.append(document.text)
+
+    def document(self, name: str) -> Document | Rejected:
+        if self.size > MAX_GROUP_CHARACTERS:
+            detail = f"a group of {self.records} records, at most {MAX_GROUP_CHARACTERS} characters"
+            return Rejected(name, self.where, "too_large", detail, self.bytes)
+        self.first.text = "\n".join(self.texts)
+        self.first.meta["records"] = self.records
+        return self.first
+
+
+def _rejected(record: Record, error: RecordError, name: str) -> Rejected:
+    values = (v for v in record.fields.values() if isinstance(v, str) and v.strip())
+    excerpt = next(values, "")[:EXCERPT].encode("utf-8", "replace").decode()
+    return Rejected(
+        name, record.where, error.reason, error.detail, record.bytes, error.quarantined, excerpt
+    )
+
+
+def _optional(fields: Fields[str, Any], key: str | None) -> str | None:
+    return (plain(field_of(fields, key)) or None) if key else None
+
+
+def _title(value: str | None) -> str | None:
+    return " ".join(value.split()) if value else None
 
 
 def _json(value: Any) -> Any:
+    """A field for ``meta``: JSON types only, empty values left out."""
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, str | int | bool):
-        return value
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Fields):
+        return {str(key): _json(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_json(item) for item in value]
-    if isinstance(value, Mapping):
-        return {str(key): _json(item) for key, item in value.items()}
+        return [_json(inner) for inner in value]
+    if value is None or isinstance(value, bool | int | str):
+        return value if value != "" else None
     return str(value)
-
-
-def _reject(
-    record: Record, file: str, reason: str, detail: str, quarantined: bool = True
-) -> Rejected:
-    excerpt = str(dict(record.fields))[:200]
-    return Rejected(file, record.where, reason, detail, record.bytes, quarantined, excerpt)

@@ -1,0 +1,1 @@
+"""Native formats of ``files`` sources, one module each: an open entry in, documents out."""
