@@ -21,10 +21,10 @@ LICENCE = "CC0-1.0"
 
 def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str | None]:
     """Write one file by its ending; a ``.txt`` or ``.md`` file holds one item."""
-    name = f"{context.snapshot}/{context.file}"
+    name = context.file
     if path.suffix == ".jsonl":
         data = "".join(json.dumps(_row(i, context), ensure_ascii=False) + "\n" for i in items)
-        ids = {item.label: f"{name}#{item.label}" for item in items}
+        ids = {item.label: item.label for item in items}
     elif path.suffix == ".zip":
         return _zip(path, name, items, context)
     else:
