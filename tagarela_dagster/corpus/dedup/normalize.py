@@ -14,7 +14,7 @@ import unicodedata
 from functools import cache
 
 import numpy as np
-from datatrove.utils.text import PUNCTUATION, simplify_text
+from datatrove.utils.text import PUNCTUATION, TextNormConfig, simplify_text
 from numpy.typing import NDArray
 
 _NUMBER = re.compile(r"\d+(?:[.,،٫⎖⎗⎘]\d+)?")
@@ -25,13 +25,17 @@ _UNKNOWN = 0xFFFFFFFF
 _SPACE = 0x20
 
 
-def normalize(text: str) -> str:
-    """``datatrove.utils.text.simplify_text(text)``."""
-    numbered = _NUMBER.sub("0", text.lower())
+def normalize(text: str, *, numbers: bool = True) -> str:
+    """``datatrove.utils.text.simplify_text(text)``; ``numbers=False`` leaves numbers as they are.
+
+    Words of the result are separated by white space.
+    """
+    lower = text.lower()
+    numbered = _NUMBER.sub("0", lower) if numbers else lower
     codes = np.frombuffer(numbered.encode("utf-32-le", "surrogatepass"), np.uint32)
     mapped = _table().take(codes, mode="clip")
     if (mapped == _UNKNOWN).any():
-        return simplify_text(text)
+        return simplify_text(text, TextNormConfig(norm_numbers=numbers))
     space = mapped == _SPACE
     space[1:] &= space[:-1]
     space[:1] = False

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupSignature
-from datatrove.utils.text import simplify_text
+from datatrove.utils.text import TextNormConfig, simplify_text
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -105,3 +105,5 @@ def test_no_texts_give_no_signatures() -> None:
 @example(HARD)
 def test_normalisation_equals_datatroves(text: str) -> None:
     assert normalize(text) == simplify_text(text)
+    config = TextNormConfig(norm_numbers=False)
+    assert normalize(text, numbers=False) == simplify_text(text, config)
