@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from spacy.tokenizer import Tokenizer
 
-MAX_CHUNKS = 300_000
-"""Distinct chunks kept; when a document ends with more, the lexicon starts again empty.
+MAX_CHUNKS = 150_000
+"""Distinct chunks after which a lexicon starts again, keeping the former one to look things up.
 
-About 350 bytes each with spaCy's own share, so some 100 MB beside one document's chunks.
+So at most twice as many are held beside those of one document, some 900 bytes each with what
+spaCy remembers of them. Technical text has 9,000 distinct chunks a megabyte.
 """
 
 MAX_CHUNK_CHARACTERS = 2_000
@@ -74,11 +75,14 @@ class Lexicon(dict[str, tuple[int, ...]]):
         super().__init__()
         self.max_chunks = max_chunks
         self._marked = frozenset(marked)
+        self.words: list[str] = []
         self._reset()
 
     def _reset(self) -> None:
+        # What is still in use comes back from here without spaCy; the rest is forgotten.
+        self._old, self._old_words = dict(self), self.words
         self.clear()
-        self.words: list[str] = []
+        self.words = []
         self._numbers: dict[str, int] = {}
         self._new: list[tuple[int, int, int]] = []
         self._tables = (np.empty(0, np.int64), np.empty(0, np.uint8), np.empty(0, np.uint64))
@@ -110,12 +114,17 @@ class Lexicon(dict[str, tuple[int, ...]]):
         return self._tables
 
     def trim(self) -> None:
-        """Empty the lexicon when it holds more than ``max_chunks``: call between documents."""
+        """Start again when there are more than ``max_chunks``: call between documents.
+
+        The former content is kept for look-ups until the next time.
+        """
         if len(self) > self.max_chunks:
             self._reset()
 
     def __missing__(self, chunk: str) -> tuple[int, ...]:
-        numbers = tuple(self._number(word) for word in self._segment(chunk))
+        known = self._old.get(chunk)
+        words = self._segment(chunk) if known is None else [self._old_words[n] for n in known]
+        numbers = tuple(map(self._number, words))
         self[chunk] = numbers
         return numbers
 

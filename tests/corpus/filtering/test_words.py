@@ -98,11 +98,20 @@ def test_tables_hold_length_flags_and_hash_of_every_word() -> None:
 
 def test_a_full_lexicon_starts_again_and_gives_the_same_words() -> None:
     lexicon = Lexicon(max_chunks=20)
-    for name, text in PROSE.items():
-        assert words_of(text, lexicon) == words_of(text), name
+    for text in [*PROSE.values(), *PROSE.values()]:
+        assert words_of(text, lexicon) == words_of(text)
+        lengths, _, _ = lexicon.tables()
+        assert [lengths[n] for n in range(len(lexicon.words))] == [*map(len, lexicon.words)]
         assert len(lexicon) > 20
         lexicon.trim()
         assert len(lexicon) == len(lexicon.words) == 0
-    lexicon.split("Foi só isto.")
-    lexicon.trim()
-    assert lexicon.words == ["Foi", "só", "isto", "."]
+
+
+def test_a_lexicon_that_starts_again_still_knows_what_it_held_before() -> None:
+    lexicon = Lexicon(max_chunks=1)
+    for text in ("(Olá, Dona Amélia!", "Dona R$5", "R$5"):
+        lexicon.trim()
+        lexicon.split(text)
+    assert lexicon.words == ["R$", "5"]
+    # What was not met since the start before last is forgotten.
+    assert "(Olá," not in lexicon and "R$5" in lexicon
