@@ -27,7 +27,7 @@ def row(source: str, snapshot: str, file: str, item: Item, native_id: str | None
         "snapshot": snapshot,
         "name": item.label,
         "file": file,
-        "native_id": native_id,
+        "native_id": None if stage == "documents" else native_id,
         "stage": stage,
         "outcome": outcome,
         "reason": reason,

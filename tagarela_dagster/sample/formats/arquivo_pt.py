@@ -3,7 +3,8 @@
 Settings of an item: ``kind`` (``page``; ``header``: the file's first record; ``empty``, ``menu``,
 ``not_found``, ``moved``, ``image``, ``robots``, ``request``, ``garbage``), ``design`` (``news``,
 ``blog``, ``old``, ``tables``), ``charset`` (of the bytes), ``says`` (the charset that page and
-server declare, when another), ``path``, ``cut`` (the record's gzip member ends early).
+server declare, when another), ``mojibake`` (the text itself is broken), ``path``, ``cut`` (the
+record's gzip member ends early).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from tagarela_dagster.sample.formats.archive_records import (
 )
 from tagarela_dagster.sample.formats.compression import gzip_member
 from tagarela_dagster.sample.formats.context import Context
-from tagarela_dagster.sample.formats.mojibake import as_garbage
+from tagarela_dagster.sample.formats.mojibake import as_garbage, as_mojibake
 from tagarela_dagster.sample.formats.page import menu_page, render
 from tagarela_dagster.sample.plan import Item
 
@@ -44,16 +45,16 @@ CUT = 700
 """Bytes of a cut member that are left."""
 
 
-def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str | None]:
+def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str]:
     """Write one WARC or ARC file by the ending of its name."""
     arc = path.name.endswith(".arc.gz")
     year = ARC_YEAR if arc else YEARS[context.snapshot]
-    ids: dict[str, str | None] = {}
+    ids: dict[str, str] = {}
     members = []
     for item in items:
         if item.has.get("kind") == "header":
             members.append(gzip_member(_header(path.name, f"{year}0412080000", context)))
-            ids[item.label] = None
+            ids[item.label] = ""
             continue
         capture = _capture(item, context, year)
         if arc:
@@ -63,8 +64,7 @@ def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str 
         cut = item.has.get("cut", False)
         member = gzip_member(record, stored=cut)
         members.append(member[:CUT] if cut else member)
-        readable = not cut and item.has.get("kind", "page") in ("page", "menu")
-        ids[item.label] = f"{capture.timestamp}/{capture.url}" if readable else None
+        ids[item.label] = f"{capture.timestamp}/{capture.url}"
     with atomic_path(path) as partial:
         partial.write_bytes(b"".join(members))
     return ids
@@ -106,7 +106,10 @@ def _capture(item: Item, context: Context, year: int) -> Capture:
     status, media, body = "200 OK", f"text/html; charset={says}", b""
     if kind == "page":
         prose = context.prose(item)
-        html = render(design, site, prose.title, prose.paragraphs, date, prose.language, says)
+        paragraphs = prose.paragraphs
+        if item.has.get("mojibake"):
+            paragraphs = [as_mojibake(paragraph) for paragraph in paragraphs]
+        html = render(design, site, prose.title, paragraphs, date, prose.language, says)
         body = html.encode(charset)
     elif kind == "menu":
         body = menu_page(site, context.prose(item).lines, charset).encode(charset)

@@ -19,7 +19,7 @@ PACKED = (2026, 2, 1, 0, 0, 0)
 LICENCE = "CC0-1.0"
 
 
-def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str | None]:
+def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str]:
     """Write one file by its ending; a ``.txt`` or ``.md`` file holds one item."""
     name = context.file
     if path.suffix == ".jsonl":
@@ -31,13 +31,11 @@ def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str 
         (item,) = items
         data = _text(item, context, path.suffix)
         ids = {item.label: name}
-        if item.has.get("bytes") == "garbage":
-            ids[item.label] = ""
     encoding = "cp1252" if items[0].has.get("bytes") == "cp1252" else "utf-8"
     raw = as_garbage(data) if items[0].has.get("bytes") == "garbage" else data.encode(encoding)
     with atomic_path(path) as partial:
         partial.write_bytes(raw)
-    return {label: native or None for label, native in ids.items()}
+    return ids
 
 
 def _text(item: Item, context: Context, suffix: str) -> str:
@@ -59,8 +57,8 @@ def _row(item: Item, context: Context) -> dict[str, str]:
     }
 
 
-def _zip(path: Path, name: str, items: Sequence[Item], context: Context) -> dict[str, str | None]:
-    ids: dict[str, str | None] = {}
+def _zip(path: Path, name: str, items: Sequence[Item], context: Context) -> dict[str, str]:
+    ids: dict[str, str] = {}
     with atomic_path(path) as partial, zipfile.ZipFile(partial, "w") as archive:
         for item in items:
             member = f"{path.stem}/{item.label}.txt"

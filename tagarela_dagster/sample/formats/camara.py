@@ -17,7 +17,7 @@ from tagarela_dagster.sample.plan import Item
 API = "https://dadosabertos.camara.leg.br/api/v2"
 
 
-def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str | None]:
+def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str]:
     """Write one page of a deputy's speeches; ``deputado-ID-pagina-N.json``."""
     _, deputy, _, page = path.stem.split("-")
     address = f"{API}/deputados/{deputy}/discursos?dataInicio=2026-05-01&dataFim=2026-05-31"
@@ -29,7 +29,7 @@ def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str 
     with atomic_write(path) as file:
         json.dump({"dados": speeches, "links": links}, file, ensure_ascii=False, indent=1)
     return {
-        item.label: f"{deputy}/{speech['dataHoraInicio']}" if item.text else None
+        item.label: f"{deputy}/{speech['dataHoraInicio']}"
         for item, speech in zip(items, speeches, strict=True)
     }
 

@@ -15,7 +15,7 @@ from tagarela_dagster.sample.formats.context import Context
 from tagarela_dagster.sample.plan import Item
 
 
-def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str | None]:
+def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str]:
     """Write one day."""
     quote = "" if path.name < "ep-00" or path.name > "ep-90" else '"'
     lines: list[str] = []

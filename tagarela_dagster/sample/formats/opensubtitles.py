@@ -26,10 +26,10 @@ LANGUAGES = {"pt": "Portuguese", "pt_br": "Portuguese (BR)"}
 _TOKEN = re.compile(r"\w+(?:[-'’]\w+)*|[^\w\s]+")
 
 
-def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str | None]:
+def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str]:
     """Write one zip file."""
     language = path.stem
-    ids: dict[str, str | None] = {}
+    ids: dict[str, str] = {}
     with atomic_path(path) as partial, zipfile.ZipFile(partial, "w") as archive:
         for item in items:
             prose = context.prose(item)
@@ -43,7 +43,7 @@ def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str 
             info.external_attr = 0o644 << 16
             xml = _document(prose, upload, year, item, flavour, LANGUAGES[language])
             archive.writestr(info, xml.encode(), compresslevel=9)
-            ids[item.label] = name
+            ids[item.label] = f"{imdb}/{upload}"
     return ids
 
 

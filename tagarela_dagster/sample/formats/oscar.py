@@ -27,9 +27,9 @@ LEVEL = 9
 HOSTS = {"pt-PT": "folhadoalvito.pt", "pt-BR": "diariodepedrafunda.com.br"}
 
 
-def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str | None]:
+def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str]:
     """Write the records in order."""
-    ids: dict[str, str | None] = {}
+    ids: dict[str, str] = {}
     lines = []
     for item in items:
         record = _record(item, context)
@@ -40,7 +40,7 @@ def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str 
         elif damage == "cut":
             line = line[: len(line) // 2]
         lines.append(line + b"\n")
-        ids[item.label] = None if damage else record["warc_headers"]["warc-record-id"]
+        ids[item.label] = record["warc_headers"]["warc-record-id"]
     with atomic_path(path) as partial:
         data = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True).compress(
             b"".join(lines)

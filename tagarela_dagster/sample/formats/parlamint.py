@@ -23,7 +23,7 @@ TAIL = """         </div>
 """
 
 
-def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str | None]:
+def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str]:
     """Write one sitting; ``ParlaMint-PT_DAY.xml``."""
     day = path.stem.partition("_")[2]
     sitting = path.stem

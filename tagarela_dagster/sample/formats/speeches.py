@@ -11,9 +11,9 @@ from tagarela_dagster.sample.formats.context import Context
 from tagarela_dagster.sample.plan import Item
 
 
-def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str | None]:
+def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str]:
     """Write one CSV file; an item's settings may name a ``day``."""
-    ids: dict[str, str | None] = {}
+    ids: dict[str, str] = {}
     with atomic_path(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["codigo", "nome", "data", "discurso"])

@@ -22,7 +22,7 @@ PAGES = 8
 TAIL = "</mediawiki>\n"
 
 
-def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str | None]:
+def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str]:
     """Write the dump and its index."""
     titles = {context.prose(item).title for item in items if item.text}
     pages = sorted(
@@ -32,13 +32,13 @@ def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str 
     if len({page_id for page_id, _, _ in pages}) < len(pages):
         raise ValueError(f"{path.name}: two pages have the same id")
     data, index = bz2.compress((TEMPLATES / "mediawiki.xml").read_bytes()), []
-    ids: dict[str, str | None] = {}
+    ids: dict[str, str] = {}
     for start in range(0, len(pages), PAGES):
         xml = ""
         for page_id, title, item in pages[start : start + PAGES]:
             index.append(f"{len(data)}:{page_id}:{title}\n")
             xml += _page(page_id, title, item, context, titles)
-            ids[item.label] = str(page_id) if item.has.get("kind", "page") == "page" else None
+            ids[item.label] = str(page_id)
         data += bz2.compress(xml.encode())
     data += bz2.compress(TAIL.encode())
     with atomic_path(path) as partial:
