@@ -1,0 +1,58 @@
+"""metrics.jsonl: one line per step, there as soon as the step is done.
+
+Fields: ``step`` (from 1), ``loss`` (nats per token, mean over all tokens of the step), ``tokens``
+(consumed so far), ``seconds`` (trained so far, over all resumes), ``learning_rate``,
+``gradient_norm`` (before clipping), ``tokens_per_second`` (this step), ``tokens_per_source``
+(consumed so far).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+METRICS_NAME = "metrics.jsonl"
+
+
+class Metrics:
+    """Appends to the metrics of a run."""
+
+    def __init__(self, run: Path) -> None:
+        self._file = (run / METRICS_NAME).open("a", encoding="utf-8")
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Append one step's line."""
+        self._file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_metrics(run: Path) -> list[dict[str, Any]]:
+    """Whole lines of a run's metrics, in order; empty before the first step."""
+    path = run / METRICS_NAME
+    if not path.exists():
+        return []
+    lines = path.read_bytes().split(b"\n")[:-1]
+    return [json.loads(line) for line in lines]
+
+
+def rewind_metrics(run: Path, step: int) -> dict[str, Any] | None:
+    """Remove lines after ``step``, which a resumed run trains again; return the last one left."""
+    path = run / METRICS_NAME
+    if not path.exists():
+        return None
+    kept, last = 0, None
+    with path.open("rb") as file:
+        for line in file:
+            row = json.loads(line) if line.endswith(b"\n") else None
+            if row is None or row["step"] > step:
+                break
+            kept += len(line)
+            last = row
+    os.truncate(path, kept)
+    return last
