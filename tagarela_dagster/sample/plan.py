@@ -24,6 +24,8 @@ class Item(Section):
 
     text: str = ""
     """Slug of its text; none for records that hold no prose."""
+    texts: list[str] = []
+    """Slugs, where several texts make one record (the speeches of a sitting)."""
     name: str = ""
     """Name of the record, unique in its snapshot; the text's slug unless given."""
     drop: str | None = None

@@ -29,6 +29,10 @@ class Context:
         """Text of an item."""
         return item.prose(self.texts)
 
+    def proses(self, item: Item) -> list[Prose]:
+        """All texts of an item that has several."""
+        return [self.texts[slug] for slug in item.texts]
+
     def uuid(self, *parts: str) -> str:
         """A UUID that depends on the source and ``parts`` alone."""
         return str(uuid.uuid5(NAMESPACE, "/".join((self.source, *parts))))

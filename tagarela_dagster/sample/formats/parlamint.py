@@ -1,7 +1,7 @@
 """ParlaMint-PT 4.1: one TEI file a sitting.
 
-The chair opens the sitting and gives the floor before each speech. Settings of an item:
-``vocal``, ``kinesic`` (what is heard and seen after its second paragraph).
+The one item of a file is a sitting, its texts are speeches, and the chair gives the floor before
+each. Settings: ``vocal``, ``kinesic`` (text -> what is heard or seen after its second paragraph).
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str]
     day = path.stem.partition("_")[2]
     sitting = path.stem
     turns: list[tuple[str, list[str]]] = []
-    for item in items:
-        prose = context.prose(item)
+    (item,) = items
+    for prose in context.proses(item):
         turns.append(("#chair", [_seg(_floor(prose.title))]))
         segments = [_seg(paragraph) for paragraph in prose.paragraphs]
-        for kind, text in (("kinesic", item.has.get("kinesic")), ("vocal", item.has.get("vocal"))):
-            if text:
-                segments.insert(2, f'<{kind} type="{_TYPES[kind]}"><desc>{text}</desc></{kind}>')
+        for kind in _TYPES:
+            heard = item.has.get(kind, {}).get(prose.slug)
+            if heard:
+                segments.insert(2, f'<{kind} type="{_TYPES[kind]}"><desc>{heard}</desc></{kind}>')
         turns.append(("#regular", segments))
     head = Template((TEMPLATES / "parlamint.xml").read_text(encoding="utf-8"))
     number = 1 + context.number(day, 90)
@@ -48,7 +49,7 @@ def write(path: Path, items: Sequence[Item], context: Context) -> dict[str, str]
         xml += "            </u>\n"
     with atomic_write(path) as file:
         file.write(xml + TAIL)
-    return {item.label: sitting for item in items}
+    return {item.label: sitting}
 
 
 _TYPES = {"kinesic": "applause", "vocal": "speaking"}
