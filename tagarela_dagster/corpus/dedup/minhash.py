@@ -62,7 +62,7 @@ class Signer:
             shingles.append(hash_shingles(joined, self.section.n_grams))
         sizes = np.array([len(hashes) for hashes in shingles], np.int64)
         least = self.minhash(np.concatenate([*shingles, np.empty(0, np.uint64)]), sizes)
-        return Signatures(exact, words, sizes > 0, self._hash_bands(least))
+        return Signatures(exact, words, sizes > 0, self.hash_bands(least))
 
     def words(self, text: str) -> bytes:
         """Words of the normalised text, joined by a space."""
@@ -110,8 +110,8 @@ class Signer:
             found = np.minimum.reduceat(value, starts)
             least[row, documents] = np.minimum(least[row, documents], found)
 
-    def _hash_bands(self, least: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        """(documents, bands): XXH64 of each band's values, 8 bytes each, little-endian."""
+    def hash_bands(self, least: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """XXH64 of each band's values, 8 bytes each, little-endian: (documents, bands)."""
         width = self.section.rows * 8
         data = memoryview(least.astype("<u8").tobytes())
         starts = range(0, len(data), width)

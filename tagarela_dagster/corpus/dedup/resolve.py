@@ -2,7 +2,7 @@
 
 Only hashes are read, never text. Documents are joined when their texts are equal, or when all
 values of a band are (compared by their 64-bit hash: among 10**9 documents, a band has about .03
-false pairs). Memory: 8 bytes for every document of the whole corpus, and one band's table (about
+false pairs). Memory: 13 bytes for every document of the whole corpus, and one band's table (about
 40 bytes for each of its documents while it is sorted). Spilling that table to disk is not done.
 """
 
