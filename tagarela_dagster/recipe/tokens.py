@@ -25,8 +25,8 @@ class Weight(Section):
 
     weight: float = Field(default=1.0, ge=0)
     """Relative weight; 0 leaves the source out."""
-    max_epochs: float = Field(default=4.0, gt=0)
-    """A source is repeated at most this often; the rest of its share goes to the others."""
+    max_epochs: float | None = Field(default=None, gt=0)
+    """This source's own limit; none means the mixture's."""
 
 
 class Mixture(Section):
@@ -38,6 +38,14 @@ class Mixture(Section):
     sources: dict[str, Weight] = {}
     """A source that is not named has weight 1 under ``tokens``; under ``weights`` every source
     must be named."""
+    max_epochs: float = Field(default=4.0, gt=0)
+    """A source is used at most this often; what it cannot give goes to the others. Up to about 4
+    epochs repeated text is nearly as good as new (arXiv 2305.16264)."""
+
+    def limit(self, source: str) -> float:
+        """Epochs that a source may give."""
+        own = self.sources[source].max_epochs if source in self.sources else None
+        return self.max_epochs if own is None else own
 
 
 class Tokens(Section):

@@ -68,26 +68,26 @@ def plan_sources(
             their epochs.
     """
     names = sorted(available)
-    rules = {name: section.sources.get(name, Weight()) for name in names}
-    wanted = {name: _wanted(available[name][1], rules[name], section.by) for name in names}
+    weights = {name: section.sources.get(name, Weight()).weight for name in names}
+    wanted = {name: _wanted(available[name][1], weights[name], section.by) for name in names}
     total = sum(wanted.values())
     if not total:
         raise MixtureError("no source has both tokens and a weight above 0: nothing to train on")
     caps = {
-        name: int(Fraction(rules[name].max_epochs) * available[name][1] / context)
+        name: int(Fraction(section.limit(name)) * available[name][1] / context)
         for name in names
         if wanted[name]
     }
     if sum(caps.values()) < sequences:
-        raise MixtureError(_shortage(available, rules, caps, context, sequences))
+        raise MixtureError(_shortage(available, section, caps, context, sequences))
     given = _divide(sequences, {n: wanted[n] for n in caps}, caps)
     return [
         SourcePlan(
             name=name,
             documents=available[name][0],
             tokens=available[name][1],
-            weight=rules[name].weight,
-            max_epochs=rules[name].max_epochs,
+            weight=weights[name],
+            max_epochs=section.limit(name),
             sequences=given.get(name, 0),
             planned_tokens=given.get(name, 0) * context,
             epochs=given.get(name, 0) * context / max(1, available[name][1]),
@@ -99,11 +99,10 @@ def plan_sources(
     ]
 
 
-def _wanted(tokens: int, rule: Weight, by: str) -> Fraction:
+def _wanted(tokens: int, weight: float, by: str) -> Fraction:
     if not tokens:
         return Fraction(0)
-    weight = Fraction(rule.weight)
-    return weight * tokens if by == "tokens" else weight
+    return Fraction(weight) * tokens if by == "tokens" else Fraction(weight)
 
 
 def _divide(total: int, wanted: Mapping[str, Fraction], caps: Mapping[str, int]) -> dict[str, int]:
@@ -130,7 +129,7 @@ def _divide(total: int, wanted: Mapping[str, Fraction], caps: Mapping[str, int])
 
 def _shortage(
     available: Mapping[str, tuple[int, int]],
-    rules: Mapping[str, Weight],
+    section: Mixture,
     caps: Mapping[str, int],
     context: int,
     sequences: int,
@@ -138,17 +137,18 @@ def _shortage(
     reachable = sum(caps.values())
     usable = sum(available[name][1] for name in caps)
     needed = sequences * context
+    # Each source may lose up to a sequence to whole numbers.
+    epochs = (needed + len(caps) * context) / usable
     lines = [
         f"the plan needs {needed} tokens ({sequences} sequences of {context}), the sources give "
         f"{reachable * context} within their epochs:"
     ]
     lines += [
-        f"  {name}: {available[name][1]} tokens x {rules[name].max_epochs:g} epochs"
-        for name in caps
+        f"  {name}: {available[name][1]} tokens x {section.limit(name):g} epochs" for name in caps
     ]
     lines.append(
-        f"Add text, raise tokens.mixture.sources.<source>.max_epochs (about "
-        f"{needed / usable:.1f} over all), or lower training.pretrain.steps to "
+        f"Add text, raise tokens.mixture.max_epochs (about {epochs:.1f} fill it when no "
+        f"source has a limit of its own), or lower training.pretrain.steps to "
         f"{100 * reachable // sequences}% of what it is."
     )
     return "\n".join(lines)

@@ -59,8 +59,17 @@ def test_a_plan_that_cannot_be_filled_says_what_to_change() -> None:
     message = str(error.value)
     assert "needs 800 tokens (80 sequences of 10), the sources give 200" in message
     assert "a: 100 tokens x 2 epochs" in message
-    assert "max_epochs (about 8.0 over all)" in message
+    assert "raise tokens.mixture.max_epochs (about 8.1 fill it" in message
     assert "to 25% of what it is" in message
+
+
+def test_a_source_without_a_limit_of_its_own_has_the_mixtures() -> None:
+    section = Mixture(max_epochs=3, sources={"a": Weight(max_epochs=1), "b": Weight()})
+    assert sequences_of({"a": 100, "b": 100, "c": 100}, section, 10, 70) == {
+        "a": 10,
+        "b": 30,
+        "c": 30,
+    }
 
 
 def test_no_usable_source_is_an_error() -> None:
