@@ -98,6 +98,14 @@ def rejected(error: CompressedError, name: str) -> Rejected:
     return Rejected(name, f"byte {error.good_bytes}", error.reason, str(error), error.good_bytes)
 
 
+def reject_file(
+    entry: Entry, payload: bytes, reason: str, detail: str, quarantined: bool = True
+) -> Rejected:
+    """The rejection of a whole entry, with its beginning to look at."""
+    excerpt = payload[:200].decode("utf-8", "replace")
+    return Rejected(entry.name, "byte 0", reason, detail, len(payload), quarantined, excerpt)
+
+
 def _tar_entries(
     file: RawFile, stream: BoundedStream, wanted: Wanted | None, max_member: int
 ) -> Iterator[Entry | Rejected]:

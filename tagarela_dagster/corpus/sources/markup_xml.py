@@ -24,6 +24,7 @@ _DECLARED = re.compile(rb"""^\s*<\?xml[^>]{0,100}?encoding\s*=\s*["']([\w.:-]{2,
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 _DOCTYPE = re.compile(r"<!DOCTYPE[^\[>]*(?:\[.*?\]\s*)?>", re.DOTALL)
 _ENTITY = re.compile(r"&([A-Za-z_][\w.-]*);")
+_BARE = re.compile(r"&(?!#\d+;|#x[0-9A-Fa-f]+;|[A-Za-z_][\w.-]*;)")
 _INVALID = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _PREDEFINED = ("amp", "lt", "gt", "quot", "apos")
 _SPACE = re.compile(r"\s+")
@@ -40,7 +41,8 @@ class Parsed:
     """A parsed file.
 
     Attributes:
-        errors: mistakes that the parser went over (0 for well-formed XML).
+        errors: mistakes that the parser went over (0 for well-formed XML); an ampersand that
+            stands for itself is one.
         first_error: the first of them, with its line.
         entities: entities without a known value that were left out.
     """
@@ -107,7 +109,7 @@ def parse_xml(payload: bytes, entities: dict[str, str] | None = None) -> Parsed:
             unknown[name] += 1
         return known or ""
 
-    text = _INVALID.sub("", _ENTITY.sub(value, text))
+    text, bare = _BARE.subn("&amp;", _ENTITY.sub(value, _INVALID.sub("", text)))
     parser = etree.XMLParser(
         recover=True,
         resolve_entities=False,
@@ -126,7 +128,7 @@ def parse_xml(payload: bytes, entities: dict[str, str] | None = None) -> Parsed:
         raise XmlError("no XML: there is no element in it")
     log = [entry for entry in parser.error_log if entry.level >= etree.ErrorLevels.ERROR]
     first = f"line {log[0].line}: {log[0].message}" if log else ""
-    return Parsed(root, len(log), first, unknown, decoded.encoding)
+    return Parsed(root, len(log) + bare, first, unknown, decoded.encoding)
 
 
 def local(element: etree._Element) -> str:
