@@ -67,14 +67,14 @@ def decode_line(line: bytes) -> Decoded:
 
 
 def _utf16(payload: bytes) -> Decoded | None:
-    """UTF-16 without a byte order mark: every second byte of European text is zero."""
+    """UTF-16, also without a byte order mark: every second byte of European text is zero."""
     head = payload[:4096]
     if len(head) < 4 or head.count(0) < 0.3 * len(head):
         return None
     for encoding, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
         if zeros.count(0) > 0.8 * len(zeros):
             try:
-                return Decoded(payload.decode(encoding), "utf-16", 0)
+                return Decoded(payload.decode(encoding).lstrip("\ufeff"), "utf-16", 0)
             except UnicodeDecodeError:
                 return None
     return None

@@ -41,7 +41,8 @@ def raw_files(folder: Path) -> list[RawFile]:
 
 def read_folder(name: str, folder: Path, **source: Any) -> Outcome:
     """Read a folder's files with a reader."""
-    section = Source(reader=name, path="pasta", license="CC0-1.0", **source)
+    fields = {"reader": name, "path": "pasta", "license": "CC0-1.0", **source}
+    section = Source.model_validate(fields)
     outcome = Outcome([], [])
     for unit in plan(raw_files(folder), section):
         for item in reader(name).read(unit, section):
