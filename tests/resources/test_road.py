@@ -84,7 +84,11 @@ def test_clusters_make_stale_only_the_partitions_whose_keep_list_changed(folder:
     road = open_road(folder, "corpus: {dedup: {exact: true}}\n")
     lay_corpus(road, BOTH)
     lay(road, "signatures", BOTH[0], content="outras assinaturas")
-    assert not_fresh(road) == {"clusters": f"stale: signatures[{BOTH[0]}] changed"}
+    unseen = f"stale: clusters has not seen signatures[{BOTH[0]}] as it is now"
+    assert not_fresh(road) == {
+        "clusters": f"stale: signatures[{BOTH[0]}] changed",
+        f"deduped[{BOTH[0]}]": f"{unseen}: materialize clusters",
+    }
     with road.writing("clusters") as writer:
         for key, content in zip(BOTH, ("ids", "menos ids"), strict=True):
             path = writer.data / "keep" / f"{key}.parquet"
@@ -92,6 +96,20 @@ def test_clusters_make_stale_only_the_partitions_whose_keep_list_changed(folder:
             path.write_text(content)
         writer.publish([Shard.of(writer.data, f"keep/{key}.parquet", 3) for key in BOTH], {})
     assert not_fresh(road) == {f"deduped[{BOTH[1]}]": f"stale: clusters[{BOTH[1]}] changed"}
+
+
+def test_clusters_that_have_not_seen_a_snapshot_are_no_input_for_it(folder: Path) -> None:
+    road = open_road(folder)
+    lay_corpus(road, BOTH[:1])
+    lay_source(road, BOTH[1])
+    for asset in ("documents", "filtered", "signatures"):
+        lay(road, asset, BOTH[1])
+    assert road.state("clusters") == f"stale: signatures[{BOTH[1]}] changed"
+    with pytest.raises(MissingPartitionError, match=r"clusters has not seen signatures\[jornal"):
+        lay(road, "deduped", BOTH[1])
+    lay_clusters(road, BOTH[:1])
+    lay(road, "deduped", BOTH[1])
+    assert not_fresh(road) == {}
 
 
 def test_a_changed_raw_file_makes_its_source_stale_and_nothing_else_until_it_is_pinned(

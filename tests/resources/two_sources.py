@@ -100,5 +100,5 @@ def write_snapshot(
 
 
 def open_road(folder: Path, more: str = "") -> Road:
-    """The road of the two sources as a new process sees it when TAGARELA_HOME is ``folder/home``."""
+    """The road of the two sources as a new process sees it, with TAGARELA_HOME ``folder/home``."""
     return Road(load_recipe(write_recipe(folder, more), "full"), Home(folder / "home" / NAME))
