@@ -6,7 +6,7 @@ survivor, whatever the order of the edges.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,16 +60,33 @@ def equal_runs(keys: tuple[NDArray[np.uint64], ...], nodes: Nodes) -> tuple[Node
     Args:
         keys: one or more (nodes,) arrays; nodes are equal when all of them are.
     """
+    order = np.argsort(keys[0])
+    new = _new_runs([keys[0][order]])
+    if len(keys) > 1:
+        # Few rows share even the first key: only these are sorted by all of them.
+        order = order[_repeated(new)]
+        order = order[np.lexsort([key[order] for key in keys])]
+        new = _new_runs([key[order] for key in keys])
+    repeated = _repeated(new)
+    nodes = nodes[order[repeated]]
     if not len(nodes):
         return nodes, nodes
-    columns: list[NDArray[Any]] = [nodes, *keys]
-    order = np.lexsort(columns)
-    nodes = nodes[order]
-    same = np.ones(len(nodes) - 1, np.bool_)
-    for key in keys:
-        ordered = key[order]
-        same &= ordered[1:] == ordered[:-1]
-    starts = np.concatenate([[0], np.flatnonzero(~same) + 1])
-    least = np.repeat(nodes[starts], np.diff(np.append(starts, len(nodes))))
-    later = np.concatenate([[False], same])
+    starts = np.flatnonzero(new[repeated])
+    least = np.repeat(np.minimum.reduceat(nodes, starts), np.diff(np.append(starts, len(nodes))))
+    later = nodes != least
     return nodes[later], least[later]
+
+
+def _new_runs(columns: Sequence[NDArray[np.uint64]]) -> NDArray[np.bool_]:
+    """Where a row of sorted columns differs from the one before."""
+    new = np.zeros(len(columns[0]), np.bool_)
+    new[:1] = True
+    for column in columns:
+        new[1:] |= column[1:] != column[:-1]
+    return new
+
+
+def _repeated(new: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Rows of runs of two or more."""
+    last = np.append(new[1:], True)[: len(new)]
+    return ~(new & last)
