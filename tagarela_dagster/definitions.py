@@ -24,7 +24,7 @@ def build_definitions(road: Road) -> dg.Definitions:
             *build_training(road),
             *build_evals(road),
         ],
-        asset_checks=build_checks(),
+        asset_checks=build_checks(road),
         jobs=build_jobs(road, lambda: definitions),
         schedules=[build_schedule()],
         sensors=[build_sensor(road)],

@@ -70,7 +70,7 @@ def build_training(road: Road) -> list[dg.AssetsDefinition | dg.AssetSpec]:
         tune = partial(fine_tune, road=road, on_metrics=partial(_observe, context))
         return materialize(context, road, "sft", tune, describe_shards)
 
-    return [pretrain, checkpoints, sft]
+    return [pretrain, checkpoints, *([sft] if "sft" in road.stations else [])]
 
 
 def report_checkpoint(instance: dg.DagsterInstance, key: str, folder: Path) -> None:

@@ -3,8 +3,9 @@
 The road is a sequence of stretches of stations with the same scope (a snapshot's documents to
 signatures, then the clusters over all of them, ...). For each stretch and partition one leg runs,
 as an ordinary Dagster run with its events on the page, and whether it is needed is asked right
-before it: an input that came out with the same bytes makes nothing stale. A leg that fails stops
-its own partition; the others go on, and the drive ends as failed with the list.
+before it: an input that came out with the same bytes makes nothing stale. A leg that fails, or
+whose inputs are missing or held back by a gate, stops its own partition; the others go on, and the
+drive ends as failed with the list.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from itertools import groupby
 import dagster as dg
 
 from tagarela_dagster.assets.partitions import register
-from tagarela_dagster.resources.road import Road
+from tagarela_dagster.provenance.lake import MissingPartitionError
+from tagarela_dagster.resources.road import BlockedPartitionError, Road
 from tagarela_dagster.resources.stations import ROAD, Scope
 
 ROAD_TAG = "tagarela/drive"
@@ -76,6 +78,10 @@ def drive(
         for leg in _legs(road, stretch, partition, select is not None, journey):
             if leg.partition in failed_partitions and leg.partition is not None:
                 continue
+            if obstacle := _obstacle(road, leg):
+                failed_partitions.add(leg.partition)
+                journey.failed.append((leg, f"held back: {obstacle}"))
+                continue
             if on_leg:
                 on_leg(leg)
             tags = {ROAD_TAG: name}
@@ -92,15 +98,13 @@ def drive(
             else:
                 failed_partitions.add(leg.partition)
                 journey.failed.append((leg, first_error(result)))
-                if leg.partition is None:
-                    return journey
     return journey
 
 
 def stretches(road: Road, select: Collection[str] | None = None) -> Iterator[tuple[str, ...]]:
     """Selected stations in order, cut where the scope changes; sources lead the first snapshot
     stretch."""
-    names = [n for n in ROAD if select is None or n in select]
+    names = [n for n in road.stations if select is None or n in select]
     sources = tuple(s for s in road.recipe.sources if select is None or s in select)
     if sources:
         yield sources
@@ -141,13 +145,32 @@ def _keys(road: Road, scope: Scope) -> list[str | None]:
         return [None]
     if scope == "snapshot":
         return [p for p in road.partitions if road.lake.manifest(road.source_of(p), p)]
-    folder = road.run_folder("pretrain").name
+    try:
+        folder = road.run_folder("pretrain").name
+    except (MissingPartitionError, BlockedPartitionError):
+        # Nothing to train on yet: no checkpoint belongs to this recipe's run.
+        return []
     return [key for key in road.checkpoints if key.startswith(folder)]
 
 
+def _obstacle(road: Road, leg: Leg) -> str | None:
+    """Why a leg cannot start: an input that is missing or that a gate holds back."""
+    try:
+        road.identity(leg.assets[0], leg.partition)
+    except (MissingPartitionError, BlockedPartitionError) as error:
+        return str(error)
+    return None
+
+
 def first_error(result: dg.ExecuteInProcessResult) -> str:
-    """First error of a failed run, in one line of its cause and, for checks, the sentence."""
+    """First error of a failed run: a shut gate's sentence, else the innermost cause."""
     for event in result.all_events:
+        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            if check.blocking and not check.passed:
+                where = check.asset_key.to_user_string()
+                where += f"[{check.partition}]" if check.partition else ""
+                return f"{where} fails {check.check_name}: {check.description}"
         if event.is_step_failure:
             error = event.step_failure_data.error
             while error is not None and error.cause is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tagarela_dagster.resources.road import Road
-from tagarela_dagster.resources.stations import ROAD, SOURCE
+from tagarela_dagster.resources.stations import SOURCE
 
 
 def expand(road: Road, selection: str) -> tuple[str, ...]:
@@ -33,7 +33,7 @@ def expand(road: Road, selection: str) -> tuple[str, ...]:
 def _upstream(road: Road) -> dict[str, set[str]]:
     sources: dict[str, set[str]] = {name: set() for name in road.recipe.sources}
     graph = dict(sources)
-    for name, station in ROAD.items():
+    for name, station in road.stations.items():
         graph[name] = {
             r for read in station.reads for r in (sources if read == SOURCE else (read,))
         }

@@ -16,12 +16,12 @@ warnings.filterwarnings(
 PARTITIONS = {"snapshot": CORPUS, "checkpoint": CHECKPOINTS, "whole": None}
 
 
-def build_checks() -> list[dg.AssetChecksDefinition]:
+def build_checks(road: Road) -> list[dg.AssetChecksDefinition]:
     """One blocking check for each gate, ``recipe_current`` for each station."""
     gates = [
         _gate(asset, name, gate) for asset, named in GATES.items() for name, gate in named.items()
     ]
-    return gates + [_recipe_current(asset) for asset in ROAD]
+    return gates + [_recipe_current(asset) for asset in road.stations]
 
 
 def _gate(asset: str, name: str, gate: Gate) -> dg.AssetChecksDefinition:

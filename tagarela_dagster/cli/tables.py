@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from rich import box
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -26,10 +27,10 @@ def stage_totals(ledgers: Iterable[Ledger]) -> list[Ledger]:
 
 def ledger_table(road: Road) -> Table:
     """The ledger by stage, over all partitions."""
-    table = Table(title="Ledger: documents in = kept + dropped", title_justify="left")
-    table.add_column("stage")
-    for name in ("documents in", "kept", "dropped", "MB kept"):
-        table.add_column(name, justify="right")
+    table = _table("Ledger: documents in = kept + dropped")
+    table.add_column("stage", no_wrap=True)
+    for name in ("in", "kept", "dropped", "MB kept"):
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("most common reasons")
     for total in stage_totals(road.ledgers()):
         row = total.as_json()
@@ -53,18 +54,21 @@ def score_table(road: Road) -> Table:
     """Scores of the newest checkpoint, with their intervals."""
     key, rows = road.newest_scores()
     title = f"Scores of {key}" if key else "No checkpoint has scores yet"
-    table = Table(title=title, title_justify="left")
-    for name in ("task", "protocol", "metric"):
-        table.add_column(name)
-    for name in ("value", "95% interval", "items"):
-        table.add_column(name, justify="right")
+    table = _table(title)
+    for name in ("task", "protocol"):
+        table.add_column(name, no_wrap=True)
+    for name in ("value", "interval", "items"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
             row["task"],
             row["protocol"],
-            row["metric"],
             f"{row['value']:.4f}",
-            f"{row['low']:.4f} – {row['high']:.4f}",
+            f"{row['low']:.4f}–{row['high']:.4f}",
             f"{row['items']:,}",
         )
     return table
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)

@@ -27,7 +27,7 @@ from tagarela_dagster.recipe.load import SCALE_VARIABLE, load_recipe
 from tagarela_dagster.recipe.model import Recipe
 from tagarela_dagster.resources.gates import GATES
 from tagarela_dagster.resources.home import Home
-from tagarela_dagster.resources.stations import DOCUMENT_STAGES, ROAD, SOURCE
+from tagarela_dagster.resources.stations import DOCUMENT_STAGES, ROAD, SOURCE, Station
 
 SOURCE_LOGIC = "1"
 RUN_NAME_LENGTH = 12
@@ -59,6 +59,12 @@ class Road:
         """Road of the recipe and scale that TAGARELA_RECIPE and TAGARELA_SCALE name."""
         recipe = load_recipe()
         return cls(recipe, Home.of(recipe.name, os.environ.get(SCALE_VARIABLE) or "full"))
+
+    @property
+    def stations(self) -> dict[str, Station]:
+        """Stations that the recipe asks for, in order."""
+        left_out = set() if self.recipe.training.sft.enabled else {"sft"}
+        return {name: station for name, station in ROAD.items() if name not in left_out}
 
     @cached_property
     def files(self) -> dict[str, list[RawFile]]:
@@ -196,12 +202,11 @@ class Road:
                 return key, json.loads(path.read_text(encoding="utf-8"))
         return None, []
 
-    @property
-    def run_folder(self) -> Path:
-        """Run folder of the pretraining that the recipe and the lake ask for now."""
-        now = self.identity("pretrain")
+    def run_folder(self, asset: str) -> Path:
+        """Run folder of the training that the recipe and the lake ask for now."""
+        now = self.identity(asset)
         name = fingerprint([now.code_version, now.inputs])[:RUN_NAME_LENGTH]
-        return self.home.runs / "pretrain" / name
+        return self.home.runs / asset / name
 
     @property
     def checkpoints(self) -> dict[str, Path]:
@@ -239,6 +244,12 @@ class Road:
         manifest = self.require(asset)
         if asset != "clusters" or partition is None:
             return {asset: manifest.hash}
+        signed = self.lake.manifest("signatures", partition)
+        if signed is None or manifest.inputs.get(f"signatures[{partition}]") != signed.hash:
+            # Its keep-list would be missing or of other documents: every duplicate would pass.
+            raise MissingPartitionError(
+                f"clusters has not seen signatures[{partition}] as it is now: materialize clusters"
+            )
         keep_list = manifest.select(f"keep/{partition}.parquet")
         return {f"clusters[{partition}]": keep_list[0].sha256 if keep_list else "none"}
 
