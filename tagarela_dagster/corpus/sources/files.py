@@ -8,18 +8,20 @@ a file holds several records and the mapping names no identifier.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from importlib import import_module
 from pathlib import PurePosixPath
+from typing import cast
 
 from tagarela_dagster.corpus.document import Document, Rejected
 from tagarela_dagster.corpus.sources.archive import Entry, entries, rejected
 from tagarela_dagster.corpus.sources.compressed import CompressedError
 from tagarela_dagster.corpus.sources.formats.part import FilesOptions, FormatError, Part
-from tagarela_dagster.corpus.sources.unit import RawFile, Unit
+from tagarela_dagster.corpus.sources.unit import Unit
 from tagarela_dagster.recipe.sources import Source
 
+PartReader = Callable[[Part], Iterator[Document | Rejected]]
 PACKAGE = "tagarela_dagster.corpus.sources.formats"
 FORMATS = {
     "text": "text.read",
@@ -80,6 +82,21 @@ def read(unit: Unit, source: Source) -> Iterator[Document | Rejected]:
     ``encoding``, ``too_large``, and what a format's module says of its records. Folders and what
     operating systems leave behind are no records.
     """
+
+    def by_format(entry: Entry) -> PartReader | None:
+        native = format_of(entry.path, entry.stream.peek(8192), source)
+        if native is None:
+            return None
+        module, function = FORMATS[native].split(".")
+        return cast(PartReader, getattr(import_module(f"{PACKAGE}.{module}"), function))
+
+    yield from read_parts(unit, source, by_format)
+
+
+def read_parts(
+    unit: Unit, source: Source, choose: Callable[[Entry], PartReader | None]
+) -> Iterator[Document | Rejected]:
+    """Read every file and archive member of a unit with the function that ``choose`` gives it."""
     options = FilesOptions.model_validate(source.options)
     for file in unit.files:
         if _is_junk(file.name):
@@ -90,8 +107,35 @@ def read(unit: Unit, source: Source) -> Iterator[Document | Rejected]:
         for entry in entries(file, lambda name: _is_wanted(name, options)):
             if isinstance(entry, Rejected):
                 yield entry
-            else:
-                yield from _read_entry(entry, file, source, options)
+                continue
+            whole = entry.name == file.name
+            reader = choose(entry)
+            if reader is None:
+                yield _unknown(entry.name, file.bytes if whole else 0)
+                continue
+            native_id = stable_name(entry.name, source)
+            yield from _reported(
+                reader,
+                Part(entry.name, native_id, entry.stream, source, options, file if whole else None),
+            )
+
+
+def _reported(reader: PartReader, part: Part) -> Iterator[Document | Rejected]:
+    """What the reader yields, and a rejection for what ended it."""
+    try:
+        yield from reader(part)
+    except FormatError as error:
+        yield Rejected(
+            part.name,
+            error.offset,
+            error.reason,
+            error.detail,
+            error.size,
+            error.quarantined,
+            error.excerpt,
+        )
+    except CompressedError as error:
+        yield rejected(error, part.name)
 
 
 def stable_name(name: str, source: Source) -> str:
@@ -114,39 +158,6 @@ def format_of(name: str, head: bytes, source: Source) -> str | None:
 
         return dialect(head)
     return found
-
-
-def _read_entry(
-    entry: Entry, file: RawFile, source: Source, options: FilesOptions
-) -> Iterator[Document | Rejected]:
-    native = format_of(entry.path, entry.stream.peek(8192), source)
-    whole = entry.name == file.name
-    if native is None:
-        yield _unknown(entry.name, file.bytes if whole else 0)
-        return
-    module, function = FORMATS[native].split(".")
-    part = Part(
-        name=entry.name,
-        native_id=stable_name(entry.name, source),
-        stream=entry.stream,
-        source=source,
-        options=options,
-        file=file if whole else None,
-    )
-    try:
-        yield from getattr(import_module(f"{PACKAGE}.{module}"), function)(part)
-    except FormatError as error:
-        yield Rejected(
-            entry.name,
-            error.offset,
-            error.reason,
-            error.detail,
-            error.size,
-            error.quarantined,
-            error.excerpt,
-        )
-    except CompressedError as error:
-        yield rejected(error, entry.name)
 
 
 def _unknown(name: str, size: int) -> Rejected:

@@ -15,7 +15,8 @@ from typing import Any
 
 from tagarela_dagster.corpus.document import VARIETIES, Document, Rejected
 from tagarela_dagster.corpus.sources.dates import parse_date
-from tagarela_dagster.corpus.sources.formats.part import tidy
+from tagarela_dagster.corpus.sources.labels import variety_of
+from tagarela_dagster.corpus.sources.prose import tidy
 from tagarela_dagster.recipe.sources import Mapping
 
 MAX_GROUP_CHARACTERS = 64_000_000
@@ -111,7 +112,7 @@ def to_document(record: Record, mapping: Mapping, native_id: str) -> Document:
         date=parse_date(field_of(fields, mapping.date)) if mapping.date else None,
         title=_title(_optional(fields, mapping.title)),
         license=_optional(fields, mapping.license),
-        variety=variety_of(_optional(fields, mapping.variety)),
+        variety=_variety(_optional(fields, mapping.variety)),
         meta={key: value for key, value in meta.items() if value is not None},
     )
 
@@ -123,14 +124,6 @@ def field_of(fields: Fields[str, Any], key: str) -> Any:
     first, dot, rest = key.partition(".")
     inner = fields.get(first) if dot else None
     return field_of(inner, rest) if isinstance(inner, Fields) else None
-
-
-def variety_of(value: str | None) -> str | None:
-    """``pt-PT``, ``pt-BR`` or ``other`` from any spelling (``pt_br``, ``BR``), else None."""
-    if not value:
-        return None
-    known = {name.lower(): name for name in VARIETIES} | {"pt": None, "br": "pt-BR"}
-    return known.get(value.strip().lower().replace("_", "-"))
 
 
 def plain(value: Any) -> str | None:
@@ -150,7 +143,7 @@ def _text(fields: Fields[str, Any], mapping: Mapping) -> str:
         if isinstance(value, list) and all(isinstance(piece, str) for piece in value):
             value = "\n".join(value)
         if isinstance(value, str):
-            found.append(tidy(value).strip())
+            found.append(tidy(value))
         elif value is not None:
             raise RecordError("no_text", f"{key} is {type(value).__name__}, not text")
     if not found:
@@ -203,6 +196,10 @@ def _rejected(record: Record, error: RecordError, name: str) -> Rejected:
 
 def _optional(fields: Fields[str, Any], key: str | None) -> str | None:
     return (plain(field_of(fields, key)) or None) if key else None
+
+
+def _variety(value: str | None) -> str | None:
+    return value if value in VARIETIES else variety_of(value)
 
 
 def _title(value: str | None) -> str | None:

@@ -20,7 +20,8 @@ from tagarela_dagster.corpus.document import Document, Rejected
 from tagarela_dagster.corpus.sources.dates import parse_date
 from tagarela_dagster.corpus.sources.deadline import DeadlineError, deadline
 from tagarela_dagster.corpus.sources.formats.markdown_source import front_matter, without_marks
-from tagarela_dagster.corpus.sources.formats.part import FormatError, Part, no_text, tidy
+from tagarela_dagster.corpus.sources.formats.part import FormatError, Part, no_text
+from tagarela_dagster.corpus.sources.prose import tidy, unwrap
 
 DEADLINE_S = 60.0
 """Processor time for one file; a megabyte of real Markdown takes about a second."""
@@ -33,6 +34,8 @@ _DROPPED = re.compile(
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<[!?][^<>]*>")
 _BREAK = re.compile(r"<(?:br|/?p|/?div|/?li|/?tr|/?h[1-6])\b[^<>]*>", re.IGNORECASE)
 _STRAY = re.compile(r"\*{2,}|(?<!\w)__+(?=\w)|(?<=\w)__+(?!\w)")
+_BROKEN_IMAGE = re.compile(r"!\[[^\[\]]*\](?:\[[^\[\]]*\]|\([^()]*\))")
+_BROKEN_LINK = re.compile(r"\[([^\[\]]{1,300})\](?:\[[^\[\]]*\]|\([^()]{0,500}\))")
 _SPACES = re.compile(r"[ \t\xa0]+")
 
 
@@ -42,7 +45,7 @@ def read(part: Part) -> Iterator[Document | Rejected]:
     values, body = front_matter(source)
     try:
         with deadline(DEADLINE_S):
-            text, heading = to_text(body)
+            text, heading = to_text(body, part.options.unwrap)
     except DeadlineError as error:
         raise FormatError("deadline", str(error), size=len(source)) from error
     if not text:
@@ -57,12 +60,16 @@ def read(part: Part) -> Iterator[Document | Rejected]:
     )
 
 
-def to_text(source: str) -> tuple[str, str | None]:
-    """Plain text of Markdown without front matter, and its first heading."""
-    writer = _Writer()
+def to_text(source: str, unwrapped: bool = False) -> tuple[str, str | None]:
+    """Plain text of Markdown without front matter, and its first heading.
+
+    A line end within a paragraph is a space. Files that were converted from print have their
+    paragraphs a line apart: with ``unwrapped``, which lines go on is found out by their lengths.
+    """
+    writer = _Writer(soft_break="\n" if unwrapped else " ")
     writer.write(_parser().parse(without_marks(source)))
     text = tidy("".join(writer.pieces))
-    return text, writer.heading
+    return unwrap(text) if unwrapped else text, writer.heading
 
 
 @cache
@@ -73,7 +80,8 @@ def _parser() -> MarkdownIt:
 class _Writer:
     """Block tokens to lines; blocks are parted by a blank line, lines of one list or table not."""
 
-    def __init__(self) -> None:
+    def __init__(self, soft_break: str = " ") -> None:
+        self._soft_break = soft_break
         self.pieces: list[str] = []
         self.heading: str | None = None
         self._lists = 0
@@ -109,7 +117,7 @@ class _Writer:
             previous = kind
 
     def _inline(self, token: Token, previous: str) -> None:
-        text = inline_text(token.children or [])
+        text = inline_text(token.children or [], self._soft_break)
         if self._cells is not None:
             self._cells.append(" ".join(text.split()))
             return
@@ -128,19 +136,24 @@ class _Writer:
         self._marker, self._near = "", near
 
 
-def inline_text(tokens: Sequence[Token]) -> str:
+def inline_text(tokens: Sequence[Token], soft_break: str = " ") -> str:
     """Text of inline tokens: links and code spans as their text, images and tags left out."""
     pieces = []
     for token in tokens:
         if token.type in ("text", "text_special"):
-            pieces.append(_STRAY.sub("", token.content))
+            pieces.append(_without_stray_marks(token.content))
         elif token.type == "code_inline":
             pieces.append(token.content)
         elif token.type == "softbreak":
-            pieces.append(" ")
+            pieces.append(soft_break)
         elif token.type == "hardbreak" or (
             token.type == "html_inline" and _BREAK.match(token.content)
         ):
             pieces.append("\n")
     text = html.unescape("".join(pieces))
     return "\n".join(_SPACES.sub(" ", line).strip() for line in text.split("\n"))
+
+
+def _without_stray_marks(text: str) -> str:
+    """Links to references that are nowhere, and emphasis that does not close, as their text."""
+    return _STRAY.sub("", _BROKEN_LINK.sub(r"\1", _BROKEN_IMAGE.sub("", text)))

@@ -54,6 +54,7 @@ _LINE_MARK = re.compile(
     """,
     re.VERBOSE | re.MULTILINE,
 )
+_MACRO = re.compile(r"\{\{([^{}]{1,300})\}\}")
 _STRING = re.compile(r"\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)'")
 
 
@@ -122,11 +123,13 @@ def _title(match: re.Match[str]) -> str:
 
 def _kept(match: re.Match[str]) -> str:
     """Code spans stay as they are; a macro that stands for a word is replaced by the word."""
-    if match.group("code"):
-        return match.group()
+    if code := match.group("code"):
+        return _MACRO.sub(lambda m: _word(m[1]) or m[0], code)
     macro = match.group("macro")
-    if macro is None:
-        return ""
+    return _word(macro) if macro is not None else ""
+
+
+def _word(macro: str) -> str:
     name, paren, arguments = macro.strip(" <>%-").partition("(")
     if not paren or name.strip().lower() not in _REFERENCES:
         return ""

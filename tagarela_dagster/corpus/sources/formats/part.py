@@ -5,26 +5,19 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import Field
 
-from tagarela_dagster.corpus.sources.charset import decode
+from tagarela_dagster.corpus.sources.charset import Decoded
 from tagarela_dagster.corpus.sources.compressed import BoundedStream
+from tagarela_dagster.corpus.sources.decoding import EncodingError, decode_text
+from tagarela_dagster.corpus.sources.misreading import undo_misreading
 from tagarela_dagster.corpus.sources.stream import read_all
 from tagarela_dagster.corpus.sources.unit import RawFile
 from tagarela_dagster.recipe.base import Section
 from tagarela_dagster.recipe.sources import Source
-
-MAX_ERROR_SHARE = 0.05
-"""Above this share of undecodable characters, a file is wrongly encoded rather than damaged."""
-
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-_SPACES_AT_END = re.compile(r"[ \t]+$", re.MULTILINE)
-_BLANK_LINES = re.compile(r"\n{3,}")
-_LINE_ENDS = re.compile(r"\r\n?|[\f\v\x85\u2028\u2029]")
 
 
 class FilesOptions(Section):
@@ -42,6 +35,9 @@ class FilesOptions(Section):
     """Plain text and Markdown: join hard-wrapped lines and words that are hyphenated there."""
     tokenised: bool = False
     """Plain text whose tokens stand apart (``casa , disse``): put the spaces back as written."""
+    misread_as: str | None = None
+    """Encoding in which Windows-1252 text was once wrongly read before it was saved: ``cp1250``
+    for ``Constituiçăo``. Undone in documents that show it."""
     quoted: bool | None = None
     """CSV and TSV: whether fields may stand in quotation marks; by default in CSV only."""
     warc: dict[str, Any] = {}
@@ -103,33 +99,22 @@ class Part:
         return read_all(self.stream, limit)
 
     def text(self) -> str:
-        """The whole file as text, by byte order mark, UTF-8 or detection.
+        """The whole file as text. Raises as ``data``, and ``FormatError`` (``encoding``)."""
+        return self.decoded().text
 
-        Raises:
-            FormatError: ``encoding``: too many characters cannot be decoded, or it is no text.
-        """
-        return decode_text(self.data())
-
-
-def decode_text(data: bytes) -> str:
-    """Bytes of any Western encoding as text. Raises ``FormatError`` (``encoding``)."""
-    decoded = decode(data)
-    if decoded.error_share > MAX_ERROR_SHARE:
-        detail = f"{decoded.errors} characters cannot be decoded as {decoded.encoding}"
-        raise FormatError("encoding", detail, size=len(data))
-    controls = len(_CONTROL.findall(decoded.text))
-    if controls > MAX_ERROR_SHARE * len(decoded.text) or "\0" in decoded.text[:1024]:
-        detail = f"{controls} control characters: this is no text"
-        raise FormatError("encoding", detail, size=len(data))
-    return decoded.text
+    def decoded(self) -> Decoded:
+        """The whole file as text, with the encoding that it was found to have."""
+        data = self.data()
+        try:
+            found = decode_text(data)
+        except EncodingError as error:
+            excerpt = data[:200].decode("utf-8", "replace")
+            raise FormatError("encoding", str(error), size=len(data), excerpt=excerpt) from error
+        if self.options.misread_as is None:
+            return found
+        return replace(found, text=undo_misreading(found.text, self.options.misread_as))
 
 
 def no_text(size: int, detail: str = "there is no text in it") -> FormatError:
     """A sound file without text."""
     return FormatError("no_text", detail, size=size, quarantined=False)
-
-
-def tidy(text: str) -> str:
-    """Text with one kind of line end, no blanks at line ends, at most one blank line in a row."""
-    text = _LINE_ENDS.sub("\n", text.replace("\ufeff", ""))
-    return _BLANK_LINES.sub("\n\n", _SPACES_AT_END.sub("", text)).strip("\n")

@@ -1,0 +1,95 @@
+"""Parquet: row groups streamed, only the columns that the mapping names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tagarela_dagster.corpus.document import Document, Rejected
+from tagarela_dagster.corpus.sources.formats.part import FormatError, Part
+from tagarela_dagster.corpus.sources.records import Record, documents
+from tagarela_dagster.recipe.sources import Mapping
+
+BATCH_ROWS = 256
+MAX_GROUP_BYTES = 2_000_000_000
+"""Expanded bytes of the columns of one row group; what its pages declare is what is allocated."""
+
+
+def read(part: Part) -> Iterator[Document | Rejected]:
+    """Documents of a Parquet file.
+
+    A damaged row group is ``corrupt`` and the others are read; a file whose end is missing is
+    ``truncated`` as a whole, since its directory stands there.
+    """
+    mapping = part.source.mapping
+    yield from documents(_records(part, mapping), mapping, part.name, part.native_id)
+
+
+def fields_of(mapping: Mapping) -> list[str]:
+    """Every field that a mapping names, required ones first."""
+    text = [mapping.text] if isinstance(mapping.text, str) else mapping.text
+    ids = [mapping.id] if isinstance(mapping.id, str) else mapping.id or []
+    single = (mapping.group_by, mapping.title, mapping.url, mapping.date, mapping.variety)
+    named = [*text, *mapping.where, *ids, *single, mapping.license, *mapping.meta]
+    return list(dict.fromkeys(name for name in named if name))
+
+
+def _records(part: Part, mapping: Mapping) -> Iterator[Record | Rejected]:
+    plain = part.file is not None and part.stream.kind is None
+    origin: Any = part.file.path if part.file and plain else pa.BufferReader(part.data())
+    size = part.file.bytes if part.file else part.stream.delivered
+    try:
+        file = pq.ParquetFile(origin)
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise FormatError("corrupt", f"no Parquet file: {_sentence(error)}", size=size) from error
+    with closing(file):
+        columns = _columns(file, mapping, size)
+        number = 0
+        for group in range(file.num_row_groups):
+            rows, start = file.metadata.row_group(group).num_rows, number
+            declared = _declared_bytes(file, group, columns)
+            try:
+                if declared > MAX_GROUP_BYTES:
+                    raise pa.ArrowInvalid(f"the row group holds {declared} bytes of text")
+                for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns):
+                    for fields in batch.to_pylist():
+                        number += 1
+                        yield Record(fields, number, f"row {number}")
+            except (pa.ArrowException, OSError) as error:
+                if isinstance(error, OSError) and error.errno is not None:
+                    raise
+                detail = f"{start + rows - number} rows are lost: {_sentence(error)}"
+                yield Rejected(part.name, f"row {number + 1}", "corrupt", detail)
+                number = start + rows
+
+
+def _columns(file: pq.ParquetFile, mapping: Mapping, size: int) -> list[str]:
+    names = file.schema_arrow.names
+    wanted = [name if name in names else name.partition(".")[0] for name in fields_of(mapping)]
+    text = [mapping.text] if isinstance(mapping.text, str) else mapping.text
+    for name, key in zip(wanted, fields_of(mapping), strict=True):
+        if name not in names and (key in text or key in mapping.where or key == mapping.group_by):
+            raise FormatError(
+                "no_field",
+                f"no column {key!r}; there are: {', '.join(names[:12])}"
+                " (say in the recipe's 'mapping:' which column is the text)",
+                size=size,
+            )
+    return [name for name in dict.fromkeys(wanted) if name in names]
+
+
+def _declared_bytes(file: pq.ParquetFile, group: int, columns: list[str]) -> int:
+    meta = file.metadata.row_group(group)
+    chunks = (meta.column(index) for index in range(meta.num_columns))
+    wanted = (c for c in chunks if c.path_in_schema.partition(".")[0] in columns)
+    return sum(chunk.total_uncompressed_size for chunk in wanted)
+
+
+def _sentence(error: Exception) -> str:
+    return str(error).splitlines()[0][:200]
