@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from tagarela_dagster.assets.curves import sparkline
-from tagarela_dagster.assets.metadata import describe_shards, table
+from tagarela_dagster.assets.metadata import table
 from tagarela_dagster.assets.partitions import CHECKPOINTS
 from tagarela_dagster.assets.step import materialize, station_arguments
 from tagarela_dagster.provenance.manifest import MANIFEST_NAME, Manifest
@@ -65,10 +65,10 @@ def build_training(road: Road) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     def sft(
         context: dg.AssetExecutionContext, road: dg.ResourceParam[Road]
     ) -> dg.MaterializeResult:
-        from tagarela_dagster.resources.trainer import fine_tune
+        from tagarela_dagster.resources.trainer import tune_model
 
-        tune = partial(fine_tune, road=road, on_metrics=partial(_observe, context))
-        return materialize(context, road, "sft", tune, describe_shards)
+        tune = partial(tune_model, road=road, on_metrics=partial(_observe, context))
+        return materialize(context, road, "sft", tune, _describe_sft)
 
     return [pretrain, checkpoints, *([sft] if "sft" in road.stations else [])]
 
@@ -102,3 +102,9 @@ def _describe_pretrain(road: Road, manifest: Manifest) -> Mapping[str, Any]:
         "parameters": counts["parameters"],
         "consumed": table(rows),
     }
+
+
+def _describe_sft(road: Road, manifest: Manifest) -> Mapping[str, Any]:
+    curve = loss_curve(road.home.runs / "sft" / manifest.counts["run"])
+    numbers = {k: v for k, v in manifest.counts.items() if isinstance(v, int | float)}
+    return {"loss_curve": sparkline([loss for _, loss in curve], "loss by step"), **numbers}

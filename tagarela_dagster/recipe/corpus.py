@@ -42,7 +42,14 @@ class Repetition(Section):
     enabled: bool = True
     dup_line_frac: Share = 0.287
     top_n_grams: dict[Annotated[int, Field(ge=2, le=4)], Share] = {2: 0.371, 3: 0.191, 4: 0.163}
-    dup_n_grams: dict[Annotated[int, Field(ge=5, le=10)], Share] = {5: 0.163, 6: 0.153, 7: 0.141, 8: 0.13, 9: 0.119, 10: 0.108}
+    dup_n_grams: dict[Annotated[int, Field(ge=5, le=10)], Share] = {
+        5: 0.163,
+        6: 0.153,
+        7: 0.141,
+        8: 0.13,
+        9: 0.119,
+        10: 0.108,
+    }
 
 
 class Quality(Section):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -73,6 +73,10 @@ class Sft(Section):
     lora_rank: int = Field(default=16, ge=1)
     lora_alpha: int = Field(default=16, ge=1)
     max_length: int = Field(default=1024, ge=32)
+
+    def as_json(self) -> dict[str, Any]:
+        """Fingerprinted form: without the place of the data, whose hash is an input."""
+        return self.model_dump(mode="json", exclude={"data"})
 
 
 class Training(Section):

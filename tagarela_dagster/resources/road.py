@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tagarela_dagster.corpus.ledger import Ledger
-from tagarela_dagster.corpus.sources.discover import snapshots
+from tagarela_dagster.corpus.sources.discover import snapshots, source_folder
 from tagarela_dagster.corpus.sources.pin import identify
 from tagarela_dagster.corpus.sources.unit import RawFile
 from tagarela_dagster.provenance.fingerprint import code_version, fingerprint, hash_file
@@ -234,6 +234,8 @@ class Road:
                 inputs |= {f"{read}[{m.partition}]": m.hash for m in manifests}
         if asset == "benchmarks":
             inputs |= self._benchmark_inputs()
+        if asset == "sft":
+            inputs["data:sft"] = hash_file(source_folder(self.recipe.training.sft.data))
         if station.scope == "checkpoint":
             inputs["checkpoint"] = self._checkpoint_input(partition or "")
         return inputs
