@@ -14,10 +14,17 @@ import pytest
 import zstandard
 
 from tagarela_dagster.corpus.document import document_id
+from tagarela_dagster.recipe.corpus import Corpus
 from tagarela_dagster.recipe.load import load_recipe
 from tagarela_dagster.sample.build import build
 from tagarela_dagster.sample.plan import Plan, read_plan
 from tagarela_dagster.sample.prose import SAMPLE, read_prose
+from tests.corpus.filtering.filter_prose import (
+    fineweb_filter,
+    gopher_filter,
+    repetition_filter,
+    theirs,
+)
 from tests.corpus.sample_road import Fates, drive
 
 EXPECTED: list[dict[str, Any]] = json.loads((SAMPLE / "expected.json").read_text(encoding="utf-8"))
@@ -76,7 +83,7 @@ def test_the_built_files_are_what_texts_and_plan_say(tmp_path: Path) -> None:
     build(tmp_path)
     fresh, bundled = files(tmp_path), files(SAMPLE)
     assert sorted(fresh) == sorted(bundled)
-    assert len(fresh) == 39
+    assert len(fresh) == 38
     differing = [name for name in fresh if expanded(fresh[name]) != expanded(bundled[name])]
     assert differing == []
 
@@ -99,11 +106,11 @@ def test_every_text_stands_in_some_file() -> None:
 def test_the_sample_is_small_and_has_what_it_promises() -> None:
     assert sum(path.stat().st_size for path in files(SAMPLE).values()) < MAX_BYTES
     assert Counter(row["outcome"] for row in EXPECTED) == {
-        "kept": 138,
+        "kept": 128,
         "dropped": 92,
         "quarantined": 5,
     }
-    assert len(DOCUMENTS) == 211
+    assert len(DOCUMENTS) == 196
     assert {row["source"] for row in EXPECTED} == set(load_recipe("recipes/sample.yaml").sources)
     assert {
         f"{row['stage']}/{row['reason']}" for row in EXPECTED if row["outcome"] == "dropped"
@@ -124,6 +131,17 @@ def test_every_document_has_the_fate_that_is_expected(fates: Fates) -> None:
     assert {names.get(k, k): v for k, v in found.items() if expected.get(k) != v} == {}
     assert set(found) == set(expected)
     assert set(fates.clean) == {k for k, v in expected.items() if v == "kept"}
+
+
+def test_datatroves_own_filters_let_every_kept_document_through(fates: Fates) -> None:
+    corpus = Corpus()
+    rules = (
+        repetition_filter(corpus.repetition),
+        fineweb_filter(corpus.quality),
+        gopher_filter(corpus.quality),
+    )
+    found = {key: theirs(text, *rules) for key, text in fates.clean.items()}
+    assert {key: reason for key, reason in found.items() if reason} == {}
 
 
 def test_every_record_that_gives_no_document_is_counted_by_its_reason(fates: Fates) -> None:
@@ -147,9 +165,9 @@ def test_damaged_records_are_quarantined_with_their_file(fates: Fates) -> None:
 def test_a_duplicate_names_the_document_that_stays(fates: Fates) -> None:
     by_place = {f"{partition(row)}/{row['name']}": row for row in DOCUMENTS}
     duplicates = [row for row in DOCUMENTS if "duplicate_of" in row]
-    assert len(duplicates) == 30
+    assert len(duplicates) == 31
     survivors = [by_place[row["duplicate_of"]] for row in duplicates]
-    assert [row["outcome"] for row in survivors] == ["kept"] * 30
+    assert [row["outcome"] for row in survivors] == ["kept"] * 31
     assert [fates.survivors[key(row)] for row in duplicates] == [
         f"{key(survivor)[1]}@{survivor['snapshot']}" for survivor in survivors
     ]
@@ -157,7 +175,7 @@ def test_a_duplicate_names_the_document_that_stays(fates: Fates) -> None:
 
 def test_edits_change_the_text_as_expected(fates: Fates) -> None:
     edited = [row for row in DOCUMENTS if "edits" in row]
-    assert Counter(edit for row in edited for edit in row["edits"]) == {"pii": 5, "cleanup": 1}
+    assert Counter(edit for row in edited for edit in row["edits"]) == {"pii": 5, "cleanup": 2}
     for row in edited:
         assert fates.clean[key(row)] != fates.read[key(row)], row["name"]
         assert set(row["edits"]) <= set(fates.edits[partition(row)]), row["name"]
