@@ -8,7 +8,7 @@ a file holds several records and the mapping names no identifier.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatch
 from importlib import import_module
 from pathlib import PurePosixPath
@@ -123,7 +123,11 @@ def read_parts(
 def _reported(reader: PartReader, part: Part) -> Iterator[Document | Rejected]:
     """What the reader yields, and a rejection for what ended it."""
     try:
-        yield from reader(part)
+        for record in reader(part):
+            if isinstance(record, Document):
+                record.license = record.license or _first(part.options.licenses, part.name)
+                record.variety = record.variety or _first(part.options.varieties, part.name)
+            yield record
     except FormatError as error:
         yield Rejected(
             part.name,
@@ -158,6 +162,10 @@ def format_of(name: str, head: bytes, source: Source) -> str | None:
 
         return dialect(head)
     return found
+
+
+def _first(labels: Mapping[str, str], name: str) -> str | None:
+    return next((label for glob, label in labels.items() if fnmatch(name, glob)), None)
 
 
 def _unknown(name: str, size: int) -> Rejected:

@@ -17,7 +17,7 @@ from tagarela_dagster.corpus.sources.misreading import undo_misreading
 from tagarela_dagster.corpus.sources.stream import read_all
 from tagarela_dagster.corpus.sources.unit import RawFile
 from tagarela_dagster.recipe.base import Section
-from tagarela_dagster.recipe.sources import Source
+from tagarela_dagster.recipe.sources import Source, Variety
 
 
 class FilesOptions(Section):
@@ -40,6 +40,11 @@ class FilesOptions(Section):
     for ``Constituiçăo``. Undone in documents that show it."""
     quoted: bool | None = None
     """CSV and TSV: whether fields may stand in quotation marks; by default in CSV only."""
+    licenses: dict[str, str] = {}
+    """Glob of file names (``archive!member`` too) -> licence of records that carry none of their
+    own. The first that matches counts, before the source's ``license``."""
+    varieties: dict[str, Variety] = {}
+    """Glob of file names -> variety, likewise."""
     warc: dict[str, Any] = {}
     """Settings of web archives, see ``corpus/sources/warc.py``."""
 
