@@ -104,3 +104,10 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(folder)
+
+
+def model_context(folder: Path) -> int:
+    """Longest sequence, in tokens, of the model in ``folder``."""
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(folder).max_position_embeddings
