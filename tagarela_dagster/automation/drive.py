@@ -17,6 +17,7 @@ from itertools import groupby
 import dagster as dg
 
 from tagarela_dagster.assets.partitions import register
+from tagarela_dagster.automation.orphans import PROCESS_TAG, end_orphans, process_name
 from tagarela_dagster.provenance.lake import MissingPartitionError
 from tagarela_dagster.resources.road import BlockedPartitionError, Road
 from tagarela_dagster.resources.stations import ROAD, Scope
@@ -70,6 +71,7 @@ def drive(
     Returns:
         The legs that ran and those that failed, with the first error of each.
     """
+    end_orphans(instance)
     register(instance, road)
     job = defs.resolve_implicit_global_asset_job_def()
     journey = Journey()
@@ -84,7 +86,7 @@ def drive(
                 continue
             if on_leg:
                 on_leg(leg)
-            tags = {ROAD_TAG: name}
+            tags = {ROAD_TAG: name, PROCESS_TAG: process_name()}
             if leg.partition:
                 tags["dagster/partition"] = leg.partition
             result = job.get_subset(

@@ -9,6 +9,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 
 from tagarela_dagster.assets.partitions import CHECKPOINTS
 from tagarela_dagster.automation.drive import drive
+from tagarela_dagster.automation.orphans import end_orphans
 from tagarela_dagster.provenance.fingerprint import fingerprint
 from tagarela_dagster.resources.road import Road
 from tagarela_dagster.resources.stations import ROAD
@@ -122,6 +123,7 @@ def build_sensor(road: Road) -> dg.SensorDefinition:
         description="Looks for published checkpoints that have no scores under the current suite.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        end_orphans(context.instance)
         suite = suite_hash(road)
         if suite is None:
             return dg.SkipReason("the benchmarks or the held-out documents are not there yet")
