@@ -47,7 +47,9 @@ def dedup(
     """Remove exact and near duplicates from any Parquet or JSONL with a `text` column.
 
     Writes `OUT/kept.parquet`, `OUT/dropped.parquet` (with `reason`), `OUT/clusters.parquet`
-    (`cluster`, `id`) and `OUT/summary.json`. Needs no Dagster and no lake; `id` is optional.
+    (`cluster`, `id`) and `OUT/summary.json`; records that cannot be read go to
+    `OUT/quarantine.jsonl` with file, place and reason. Needs no Dagster and no lake; `id` is
+    optional.
     """
     from tagarela_dagster.corpus.dedup.command import dedup_files
     from tagarela_dagster.recipe import load_recipe
@@ -89,8 +91,10 @@ class _Counter:
 
 
 def _tell(summary: dict[str, Any], out: Path) -> None:
-    console = Console()
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     kept, total = summary["documents_kept"], summary["documents_in"]
-    console.print(f"{kept:,} of {total:,} documents kept, in {out}", highlight=False)
+    console.print(f"{kept:,} of {total:,} documents kept, in {out}")
     for reason, count in sorted(summary["dropped"].items(), key=lambda item: -item[1]):
-        console.print(f"  {count:>9,}  {reason}", highlight=False)
+        console.print(f"  {count:>9,}  {reason}")
+    if unread := summary["quarantined"]:
+        console.print(f"{unread:,} records could not be read: see {out / 'quarantine.jsonl'}")

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import random
-import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -12,6 +10,7 @@ import pytest
 from tagarela_dagster.automation.drive import Journey, drive
 from tagarela_dagster.definitions import build_definitions
 from tagarela_dagster.resources.road import Road
+from tests.resources.full_disk import full_disk
 from tests.resources.laying import not_fresh
 from tests.resources.two_sources import PARAGRAPHS, open_road, write_snapshot
 
@@ -21,17 +20,6 @@ ROOM = 16_000
 """Bytes that a file may have: more than any account or manifest here, less than LARGE's shards."""
 DOCUMENTS = 400
 UNMEASURED = "corpus: {repetition: {enabled: false}, quality: {enabled: false}}\n"
-
-
-@contextmanager
-def full_disk() -> Iterator[None]:
-    """Let every write beyond ROOM bytes of a file fail, as on a disk that fills up."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture
@@ -77,7 +65,7 @@ def test_a_full_disk_publishes_nothing_fails_the_run_and_stops_nobody_else(
     before = STAGES[: STAGES.index(stage)]
     go(folder, instance, before)
     runs = instance.get_runs_count()
-    with full_disk():
+    with full_disk(ROOM):
         road, journey = go(folder, instance, (*before, stage))
 
     [(leg, error)] = journey.failed
@@ -105,7 +93,7 @@ def test_what_was_published_before_stays_whole_when_its_replacement_finds_no_roo
     before = {name: text for name, text in on_disk(folder).items() if name.startswith(published)}
     raw = folder / "jornal" / "2026-01" / "textos.jsonl"
     raw.write_text("".join(reversed(raw.read_text().splitlines(keepends=True))))
-    with full_disk():
+    with full_disk(ROOM):
         road, journey = go(folder, instance, ("documents",))
     assert [(leg.assets, leg.partition) for leg, _ in journey.failed] == [(("documents",), LARGE)]
     after = {name: text for name, text in on_disk(folder).items() if name.startswith(published)}

@@ -59,8 +59,10 @@ def writing(out: Path) -> Iterator[None]:
     except OutputError:
         raise
     except OSError as error:
-        if error.filename and not Path(error.filename).is_relative_to(out):
-            raise
+        if error.filename:
+            place = Path(error.filename)
+            if not place.is_relative_to(out) and not out.is_relative_to(place):
+                raise
         if error.errno in _FULL:
             sentence = (
                 f"no room left to write to {out}: free some space or choose another folder; "
@@ -73,5 +75,6 @@ def writing(out: Path) -> Iterator[None]:
         elif error.errno in (errno.EEXIST, errno.ENOTDIR):
             sentence = f"{out} is not a folder: give a new or an existing folder for the results"
         else:
-            sentence = f"{out} cannot be written to: {error}"
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            sentence = f"{out} cannot be written to ({reason}): choose another folder"
         raise OutputError(error.errno, sentence) from error
