@@ -49,6 +49,8 @@ RULE_SIGNALS = (
 _TERMINAL = frozenset(TERMINAL_PUNCTUATION)
 _INVERSE_BASE = pow(HASH_BASE, -1, 1 << 64)
 
+_SLOTS_A_WORD = 16
+
 Numbers = NDArray[np.int64]
 
 
@@ -155,12 +157,15 @@ def _top_grams(ids: Numbers, ends: Numbers, characters: int, vocabulary: int) ->
 def _most_common(keys: Numbers) -> tuple[int, int]:
     """Count of the most frequent key, and where the first of the most frequent ones stands."""
     ordered = np.sort(keys)
-    starts = np.flatnonzero(ordered[1:] != ordered[:-1])
-    counts = np.diff(starts, prepend=-1, append=len(ordered) - 1)
+    edges = np.flatnonzero(ordered[1:] != ordered[:-1])
+    last = np.append(edges, len(ordered) - 1)
+    counts = last.copy()
+    counts[0] += 1
+    counts[1:] -= edges
     count = int(counts.max())
     if count == 1:
         return 1, 0
-    tied = np.append(ordered[starts], ordered[-1])[counts == count]
+    tied = ordered[last[counts == count]]
     if len(tied) == 1:
         return count, int((keys == tied[0]).argmax())
     return count, int(np.isin(keys, tied).argmax())
@@ -172,7 +177,8 @@ def _dup_grams(
     """Share of characters in n-grams (joined without spaces) that stood earlier in the text.
 
     datatrove walks the words and, after a repeated n-gram, goes on behind it. Only n-grams that
-    occur twice can matter for that walk, and they are found by sorting the rolling hashes.
+    occur twice can matter for that walk: those whose rolling hash shares a slot with another's
+    (some by chance, so the walk compares the characters).
     """
     words = len(lengths)
     if words < DUP_NS[0]:
@@ -186,6 +192,8 @@ def _dup_grams(
     np.cumprod(inverse[lengths], out=unshift[1:])
     upto = np.zeros(words + 1, np.uint64)
     np.cumsum(hashes * shift[:-1], out=upto[1:])
+    bits = (words * _SLOTS_A_WORD).bit_length()
+    slot_shift = np.uint64(64 - bits)
     joined = ""
     values = []
     for n in DUP_NS:
@@ -193,13 +201,12 @@ def _dup_grams(
             values.append(0.0)
             continue
         keys = (upto[n:] - upto[:-n]) * unshift[:-n]
-        ordered = np.sort(keys)
-        repeated = ordered[1:][ordered[1:] == ordered[:-1]]
-        if not len(repeated):
+        slots = (keys >> slot_shift).astype(np.int64)
+        places = np.flatnonzero(np.bincount(slots, minlength=1 << bits)[slots] > 1)
+        if len(places) < 2:
             values.append(0.0)
             continue
         joined = joined or "".join(text.split())
-        places = np.flatnonzero(np.isin(keys, repeated))
         values.append(_repeated_characters(joined, places, ends, n) / len(text))
     return values
 

@@ -29,8 +29,8 @@ ARCHIVES = (
     "tech/tensorflow-docs-pt-br",
     "tech/mdn-pt-br",
 )
-DOCUMENTS_EACH = 60
-CHARACTERS = 6_000
+DOCUMENTS_EACH = 44
+CHARACTERS = 4_000
 
 
 def documents() -> Iterator[str]:
