@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from tagarela_dagster.corpus.ledger import Ledger
-from tagarela_dagster.corpus.sources.discover import snapshots, source_folder
-from tagarela_dagster.corpus.sources.pin import identify
+from tagarela_dagster.corpus.sources.discover import snapshots
 from tagarela_dagster.corpus.sources.unit import RawFile
-from tagarela_dagster.provenance.fingerprint import code_version, fingerprint, hash_file
+from tagarela_dagster.provenance.fingerprint import code_version, fingerprint
 from tagarela_dagster.provenance.lake import Lake, MissingPartitionError, PartitionWriter
 from tagarela_dagster.provenance.manifest import MANIFEST_NAME, Manifest
 from tagarela_dagster.recipe.load import SCALE_VARIABLE, load_recipe
 from tagarela_dagster.recipe.model import Recipe
 from tagarela_dagster.resources.gates import GATES
 from tagarela_dagster.resources.home import Home
+from tagarela_dagster.resources.inputs import inputs_of
 from tagarela_dagster.resources.stations import DOCUMENT_STAGES, ROAD, SOURCE, Station
 
 SOURCE_LOGIC = "1"
@@ -111,7 +111,7 @@ class Road:
         return Identity(
             self.version(asset, partition),
             self.section(asset, partition),
-            self._inputs(asset, partition),
+            inputs_of(self, asset, partition),
         )
 
     def state(self, asset: str, partition: str | None = None) -> str:
@@ -213,66 +213,3 @@ class Road:
         """Published checkpoints of every pretraining run: partition key -> folder."""
         found = self.home.runs.glob(f"pretrain/*/checkpoints/*/{MANIFEST_NAME}")
         return {f"{p.parents[2].name}-{p.parent.name}": p.parent for p in sorted(found)}
-
-    def _inputs(self, asset: str, partition: str | None) -> dict[str, str]:
-        if asset in self.recipe.sources:
-            return self._source_inputs(partition or "")
-        station = ROAD[asset]
-        inputs: dict[str, str] = {}
-        for read in station.reads:
-            if read == SOURCE:
-                name = self.source_of(partition or "")
-                inputs[f"{name}[{partition}]"] = self.require(name, partition).hash
-            elif ROAD[read].scope == "whole":
-                inputs |= self._whole_input(read, partition)
-            elif station.scope == "snapshot":
-                inputs[f"{read}[{partition}]"] = self.require(read, partition).hash
-            else:
-                manifests = self.published(read)
-                if not manifests:
-                    raise MissingPartitionError(f"{read} has no partition yet: materialize it")
-                inputs |= {f"{read}[{m.partition}]": m.hash for m in manifests}
-        if asset == "benchmarks":
-            inputs |= self._benchmark_inputs()
-        if asset == "sft":
-            inputs["data:sft"] = hash_file(source_folder(self.recipe.training.sft.data))
-        if station.scope == "checkpoint":
-            inputs["checkpoint"] = self._checkpoint_input(partition or "")
-        return inputs
-
-    def _whole_input(self, asset: str, partition: str | None) -> dict[str, str]:
-        """A whole asset as an input. Of ``clusters`` a partition reads only its own keep-list, so
-        a new snapshot leaves the partitions that it does not touch fresh."""
-        manifest = self.require(asset)
-        if asset != "clusters" or partition is None:
-            return {asset: manifest.hash}
-        signed = self.lake.manifest("signatures", partition)
-        if signed is None or manifest.inputs.get(f"signatures[{partition}]") != signed.hash:
-            # Its keep-list would be missing or of other documents: every duplicate would pass.
-            raise MissingPartitionError(
-                f"clusters has not seen signatures[{partition}] as it is now: materialize clusters"
-            )
-        keep_list = manifest.select(f"keep/{partition}.parquet")
-        return {f"clusters[{partition}]": keep_list[0].sha256 if keep_list else "none"}
-
-    def _source_inputs(self, partition: str) -> dict[str, str]:
-        source = self.source_of(partition)
-        if partition not in self.files:
-            published = self.lake.manifest(source, partition)
-            if published:
-                return published.inputs
-            raise MissingPartitionError(f"{partition} is not offered by its source any more")
-        cache = self.lake.folder(source, partition) / "seen.json"
-        return {"files": fingerprint([f.as_json() for f in identify(self.files[partition], cache)])}
-
-    def _checkpoint_input(self, key: str) -> str:
-        folder = self.checkpoints.get(key)
-        if folder is None:
-            raise MissingPartitionError(f"there is no checkpoint {key}: has its run been removed?")
-        return hash_file(folder / MANIFEST_NAME)
-
-    def _benchmark_inputs(self) -> dict[str, str]:
-        from tagarela_dagster.evals.last_word import data_hash
-
-        tasks = self.recipe.evals.last_word.items()
-        return {f"data:{name}": data_hash(task.data) for name, task in tasks}

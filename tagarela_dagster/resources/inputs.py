@@ -1,0 +1,89 @@
+"""Inputs of a partition: what its manifest must name to be fresh."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tagarela_dagster.corpus.sources.discover import source_folder
+from tagarela_dagster.corpus.sources.pin import identify
+from tagarela_dagster.provenance.fingerprint import fingerprint, hash_file
+from tagarela_dagster.provenance.lake import MissingPartitionError
+from tagarela_dagster.provenance.manifest import MANIFEST_NAME
+from tagarela_dagster.resources.stations import ROAD, SOURCE
+
+if TYPE_CHECKING:
+    from tagarela_dagster.resources.road import Road
+
+
+def inputs_of(road: Road, asset: str, partition: str | None) -> dict[str, str]:
+    """Name of each input of a partition -> its hash, as they are now.
+
+    Raises:
+        MissingPartitionError: an input is not published.
+        BlockedPartitionError: a gate holds an input back.
+    """
+    if asset in road.recipe.sources:
+        return _source_inputs(road, partition or "")
+    station = ROAD[asset]
+    inputs: dict[str, str] = {}
+    for read in station.reads:
+        if read == SOURCE:
+            name = road.source_of(partition or "")
+            inputs[f"{name}[{partition}]"] = road.require(name, partition).hash
+        elif ROAD[read].scope == "whole":
+            inputs |= _whole_input(road, read, partition)
+        elif station.scope == "snapshot":
+            inputs[f"{read}[{partition}]"] = road.require(read, partition).hash
+        else:
+            manifests = road.published(read)
+            if not manifests:
+                raise MissingPartitionError(f"{read} has no partition yet: materialize it")
+            inputs |= {f"{read}[{m.partition}]": m.hash for m in manifests}
+    if asset == "benchmarks":
+        inputs |= _benchmark_inputs(road)
+    if asset == "sft":
+        inputs["data:sft"] = hash_file(source_folder(road.recipe.training.sft.data))
+    if station.scope == "checkpoint":
+        inputs["checkpoint"] = _checkpoint_input(road, partition or "")
+    return inputs
+
+
+def _whole_input(road: Road, asset: str, partition: str | None) -> dict[str, str]:
+    """A whole asset as an input. Of ``clusters`` a partition reads only its own keep-list, so
+    a new snapshot leaves the partitions that it does not touch fresh."""
+    manifest = road.require(asset)
+    if asset != "clusters" or partition is None:
+        return {asset: manifest.hash}
+    signed = road.lake.manifest("signatures", partition)
+    if signed is None or manifest.inputs.get(f"signatures[{partition}]") != signed.hash:
+        # Its keep-list would be missing or of other documents: every duplicate would pass.
+        raise MissingPartitionError(
+            f"clusters has not seen signatures[{partition}] as it is now: materialize clusters"
+        )
+    keep_list = manifest.select(f"keep/{partition}.parquet")
+    return {f"clusters[{partition}]": keep_list[0].sha256 if keep_list else "none"}
+
+
+def _source_inputs(road: Road, partition: str) -> dict[str, str]:
+    source = road.source_of(partition)
+    if partition not in road.files:
+        published = road.lake.manifest(source, partition)
+        if published:
+            return published.inputs
+        raise MissingPartitionError(f"{partition} is not offered by its source any more")
+    cache = road.lake.folder(source, partition) / "seen.json"
+    return {"files": fingerprint([f.as_json() for f in identify(road.files[partition], cache)])}
+
+
+def _checkpoint_input(road: Road, key: str) -> str:
+    folder = road.checkpoints.get(key)
+    if folder is None:
+        raise MissingPartitionError(f"there is no checkpoint {key}: has its run been removed?")
+    return hash_file(folder / MANIFEST_NAME)
+
+
+def _benchmark_inputs(road: Road) -> dict[str, str]:
+    from tagarela_dagster.evals.last_word import data_hash
+
+    tasks = road.recipe.evals.last_word.items()
+    return {f"data:{name}": data_hash(task.data) for name, task in tasks}
