@@ -65,8 +65,6 @@ class Mapping(Section):
     """Keep only records whose field has this value (``{language: pt}``)."""
     group_by: str | None = None
     """Join consecutive records with the same value of this field into one document."""
-    join: str = "\n"
-    """What stands between the texts of joined records."""
     record: str | None = None
     """XML: local name of the element that is one record."""
 

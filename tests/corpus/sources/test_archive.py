@@ -253,7 +253,8 @@ def test_a_zip_bomb_is_refused_before_it_is_opened(tmp_path: Path) -> None:
 def test_an_entry_of_a_cut_archive_raises_after_its_good_bytes(tmp_path: Path) -> None:
     path = write_tar(tmp_path / "a.tar", (member("um"), ONE)).path
     path.write_bytes(path.read_bytes()[: 512 + 1000])
-    entry = next(entries(raw(path)))
+    found = entries(raw(path))
+    entry = next(found)
     assert isinstance(entry, Entry)
     assert entry.stream.read() == ONE[:1000]
     with pytest.raises(TruncatedError):
