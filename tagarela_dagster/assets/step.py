@@ -6,6 +6,7 @@ holds the lease, writes, and reports the manifest's hash as Dagster's data versi
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,12 +14,14 @@ import dagster as dg
 
 from tagarela_dagster.assets.partitions import CHECKPOINTS, CORPUS
 from tagarela_dagster.provenance.lake import PartitionWriter
+from tagarela_dagster.provenance.lease import LeaseHeldError
 from tagarela_dagster.provenance.manifest import Manifest
 from tagarela_dagster.resources.road import Road
 from tagarela_dagster.resources.stations import ROAD, SOURCE
 
 FORCE_TAG = "tagarela/force"
 """Run tag: ``true`` materializes also what is fresh."""
+LEASE_POLL_SECONDS = 5.0
 
 Describe = Callable[[Road, Manifest], Mapping[str, Any]]
 
@@ -53,15 +56,22 @@ def materialize(
     """Write the partition unless it is fresh, and describe it for the page."""
     partition = context.partition_key if context.has_partition_key else None
     forced = context.run.tags.get(FORCE_TAG) == "true"
-    state = road.state(asset, partition)
-    manifest = road.lake.manifest(asset, partition)
-    if manifest is not None and state == "fresh" and not forced:
-        context.log.info(f"{asset} {partition or ''} is fresh: nothing to do")
-    else:
-        context.log.info(f"{asset} {partition or ''} is {'forced' if forced else state}")
-        with road.writing(asset, partition) as writer:
-            manifest = write(writer)
-    assert manifest is not None
+    name = f"{asset}[{partition}]" if partition else asset
+    manifest = None
+    while manifest is None:
+        state = road.state(asset, partition)
+        if state == "fresh" and not forced:
+            context.log.info(f"{name} is fresh: nothing to do")
+            manifest = road.lake.require(asset, partition)
+            break
+        context.log.info(f"{name} is {'forced' if forced else state}")
+        try:
+            with road.writing(asset, partition) as writer:
+                manifest = write(writer)
+        except LeaseHeldError as error:
+            # Somebody else makes it right now (a drive and the sensor, say): wait, look again.
+            context.log.info(f"{error}")
+            time.sleep(LEASE_POLL_SECONDS)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(manifest.hash),
         metadata={"manifest": manifest.hash[:16], **describe(road, manifest)},
