@@ -63,8 +63,8 @@ class Mapping(Section):
     """Column names of a CSV or TSV file that has no header line."""
     where: dict[str, str] = {}
     """Keep only records whose field has this value (``{language: pt}``)."""
-    group_by: str | None = None
-    """Join consecutive records with the same value of this field into one document."""
+    group_by: str | list[str] | None = None
+    """Join consecutive records with the same value of this field (or fields) into one document."""
     record: str | None = None
     """XML: local name of the element that is one record."""
 

@@ -77,7 +77,7 @@ def documents(
         if mapping.group_by is None:
             yield document
             continue
-        value = field_of(record.fields, mapping.group_by)
+        value = [field_of(record.fields, key) for key in listed(mapping.group_by)]
         if group is not None and group.value != value:
             yield group.document(name)
             group = None
@@ -99,7 +99,7 @@ def to_document(record: Record, mapping: Mapping, native_id: str) -> Document:
     text = _text(fields, mapping)
     native = f"{native_id}:{record.number}"
     if mapping.id is not None:
-        keys = [mapping.id] if isinstance(mapping.id, str) else mapping.id
+        keys = listed(mapping.id)
         values = [plain(field_of(fields, key)) for key in keys]
         if None in values or not all(values):
             raise RecordError("no_id", f"no value in {' and '.join(keys)}")
@@ -115,6 +115,16 @@ def to_document(record: Record, mapping: Mapping, native_id: str) -> Document:
         variety=_variety(_optional(fields, mapping.variety)),
         meta={key: value for key, value in meta.items() if value is not None},
     )
+
+
+def listed(names: str | list[str] | None) -> list[str]:
+    """Field names of a mapping's entry, which may be one, several or none."""
+    return [names] if isinstance(names, str) else list(names or ())
+
+
+def required(mapping: Mapping) -> list[str]:
+    """Fields without which no record of a table can be used."""
+    return [*listed(mapping.text), *mapping.where, *listed(mapping.group_by)]
 
 
 def field_of(fields: Fields[str, Any], key: str) -> Any:
@@ -136,7 +146,7 @@ def plain(value: Any) -> str | None:
 
 
 def _text(fields: Fields[str, Any], mapping: Mapping) -> str:
-    keys = [mapping.text] if isinstance(mapping.text, str) else mapping.text
+    keys = listed(mapping.text)
     found = []
     for key in keys:
         value = field_of(fields, key)

@@ -8,13 +8,13 @@ ends. TSV knows no quoting (IANA text/tab-separated-values): a quotation mark is
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from tagarela_dagster.corpus.document import Document, Rejected
 from tagarela_dagster.corpus.sources.formats.part import FormatError, Part
 from tagarela_dagster.corpus.sources.formats.text_lines import EXCERPT, Line, read_lines
-from tagarela_dagster.corpus.sources.records import Record, documents
+from tagarela_dagster.corpus.sources.records import Record, documents, required
 from tagarela_dagster.recipe.sources import Mapping
 
 MAX_FIELD = 16_000_000
@@ -49,10 +49,7 @@ def with_columns(
     checked = False
     for record in records:
         if not checked and isinstance(record, Record):
-            needed = [mapping.text] if isinstance(mapping.text, str) else list(mapping.text)
-            needed += mapping.where
-            needed += [mapping.group_by] if mapping.group_by else []
-            missing = [key for key in needed if key not in record.fields]
+            missing = [key for key in required(mapping) if missing_in(record.fields, key)]
             if missing:
                 raise FormatError(
                     "no_field",
@@ -61,6 +58,11 @@ def with_columns(
                 )
             checked = True
         yield record
+
+
+def missing_in(names: Collection[str], key: str) -> bool:
+    """Whether a table has neither this column nor the one that its path begins with."""
+    return key not in names and key.partition(".")[0] not in names
 
 
 def rows(

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tagarela_dagster.corpus.document import Document, Rejected
+from tagarela_dagster.corpus.sources.formats.delimited import missing_in
 from tagarela_dagster.corpus.sources.formats.part import FormatError, Part
-from tagarela_dagster.corpus.sources.records import Record, documents
+from tagarela_dagster.corpus.sources.records import Record, documents, listed, required
 from tagarela_dagster.recipe.sources import Mapping
 
 BATCH_ROWS = 256
@@ -31,10 +32,8 @@ def read(part: Part) -> Iterator[Document | Rejected]:
 
 def fields_of(mapping: Mapping) -> list[str]:
     """Every field that a mapping names, required ones first."""
-    text = [mapping.text] if isinstance(mapping.text, str) else mapping.text
-    ids = [mapping.id] if isinstance(mapping.id, str) else mapping.id or []
-    single = (mapping.group_by, mapping.title, mapping.url, mapping.date, mapping.variety)
-    named = [*text, *mapping.where, *ids, *single, mapping.license, *mapping.meta]
+    single = (mapping.title, mapping.url, mapping.date, mapping.variety, mapping.license)
+    named = [*required(mapping), *listed(mapping.id), *single, *mapping.meta]
     return list(dict.fromkeys(name for name in named if name))
 
 
@@ -71,16 +70,15 @@ def _records(part: Part, mapping: Mapping) -> Iterator[Record | Rejected]:
 
 def _columns(file: pq.ParquetFile, mapping: Mapping, size: int) -> list[str]:
     names = file.schema_arrow.names
+    missing = [key for key in required(mapping) if missing_in(names, key)]
+    if missing:
+        raise FormatError(
+            "no_field",
+            f"no column {missing[0]!r}; there are: {', '.join(names[:12])}"
+            " (say in the recipe's 'mapping:' which column is the text)",
+            size=size,
+        )
     wanted = [name if name in names else name.partition(".")[0] for name in fields_of(mapping)]
-    text = [mapping.text] if isinstance(mapping.text, str) else mapping.text
-    for name, key in zip(wanted, fields_of(mapping), strict=True):
-        if name not in names and (key in text or key in mapping.where or key == mapping.group_by):
-            raise FormatError(
-                "no_field",
-                f"no column {key!r}; there are: {', '.join(names[:12])}"
-                " (say in the recipe's 'mapping:' which column is the text)",
-                size=size,
-            )
     return [name for name in dict.fromkeys(wanted) if name in names]
 
 

@@ -1,7 +1,8 @@
 """gettext PO: the translations of a file as the paragraphs of one document.
 
 Fuzzy and obsolete entries, the header, and strings left as they were are left out. Documentation
-is translated with its reStructuredText marks; those are taken out, their words stay.
+is translated with its reStructuredText marks; those are taken out, their words stay, and program
+listings (what follows ``::``, or looks like code) are left out and counted.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ _LITERAL = re.compile(r"``([^`]+)``")
 _LINK = re.compile(r"`([^`<]*?)\s*(?:<[^`>]*>)?`_{0,2}")
 _FOOTNOTE = re.compile(r"\s*\[(?:\d+|#\w*)\]_|\s*\|[\w-]+\|_?")
 _STRONG = re.compile(r"(?<![\w*])(\*{1,2})(?=\S)([^*\n]+?)(?<=\S)\1(?![\w*])")
+_CODE = re.compile(
+    r"^\s{2,}|^\s*(?:#|>>>|\.\.\.|\$ |@|def |class |import |from )|[{};=\\]\s*$|\w\(|\S = \S"
+)
+CODE_SHARE = 0.4
+"""A string of which more lines than this look like code is a listing."""
 _TAG = re.compile(r"</?[a-zA-Z][\w-]*(?:\s[^<>]*)?/?>")
 
 
@@ -39,8 +45,8 @@ class _Entry:
 def read(part: Part) -> Iterator[Document | Rejected]:
     """The document of a PO file; ``bad_po`` for a line that is none of the format."""
     paragraphs: list[str] = []
-    counts = {"entries": 0, "fuzzy": 0, "untranslated": 0}
-    language = ""
+    counts = {"entries": 0, "fuzzy": 0, "untranslated": 0, "listings": 0}
+    language, announced = "", False
     for entry in _entries(part.text()):
         source = "".join(entry.source)
         translations = ["".join(pieces) for pieces in entry.translations]
@@ -49,7 +55,10 @@ def read(part: Part) -> Iterator[Document | Rejected]:
             language = match.group(1) if match else ""
             continue
         counts["entries"] += 1
-        if entry.fuzzy:
+        listing, announced = announced or _is_listing(source), source.endswith("::")
+        if listing:
+            counts["listings"] += 1
+        elif entry.fuzzy:
             counts["fuzzy"] += 1
         elif not any(translations) or translations == [source]:
             counts["untranslated"] += 1
@@ -64,8 +73,15 @@ def read(part: Part) -> Iterator[Document | Rejected]:
 
 def plain_text(text: str) -> str:
     """A translated string without reStructuredText's inline marks and HTML tags."""
+    text = re.sub(r"\s*::$", ":", text)
     text = _TAG.sub("", _LINK.sub(r"\1", _LITERAL.sub(r"\1", _ROLE.sub(r"\1", text))))
     return tidy(_STRONG.sub(r"\2", _FOOTNOTE.sub("", text)))
+
+
+def _is_listing(source: str) -> bool:
+    """Whether a string of several lines is program code, as Sphinx extracts it from manuals."""
+    lines = [line for line in source.split("\n") if line.strip()]
+    return len(lines) > 1 and sum(map(bool, map(_CODE.search, lines))) > CODE_SHARE * len(lines)
 
 
 def _entries(text: str) -> Iterator[_Entry]:
