@@ -30,7 +30,7 @@ ARCHIVES = (
     "tech/mdn-pt-br",
 )
 DOCUMENTS_EACH = 44
-CHARACTERS = 4_000
+CHARACTERS = 3_000
 
 
 def documents() -> Iterator[str]:
