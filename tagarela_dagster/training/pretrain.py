@@ -34,6 +34,8 @@ from tagarela_dagster.training.tokenizer import TOKENIZER_FILE
 MODULE = "tagarela_dagster.training.pretrain"
 LOGIC_VERSION = "1"
 RECIPE_NAME = "recipe.yaml"
+LAYOUT = {"processes", "micro_batch", "accumulation", "checkpoint_every", "keep_checkpoints"}
+"""Settings that don't change what is trained, given the sequences of a step."""
 
 logger = logging.getLogger(__name__)
 
@@ -56,9 +58,16 @@ class Pretraining:
     out: Path
 
     def config(self) -> dict[str, Any]:
-        """What decides the result; identity of the run folder."""
+        """What decides the result; identity of the run folder.
+
+        How a step's sequences are divided over ranks and micro-batches is no part of it.
+        """
+        pretrain = self.recipe.training.pretrain.as_json()
         return {
-            **self.recipe.section("pretrain"),
+            "model": self.recipe.training.model.as_json(),
+            "pretrain": {k: v for k, v in pretrain.items() if k not in LAYOUT},
+            "sequences": self.recipe.training_sequences,
+            "seed": self.recipe.seed,
             "mixture": hash_file(self.mixture / PLAN_NAME),
             "tokenizer": hash_file(self.tokenizer / TOKENIZER_FILE),
             "logic": LOGIC_VERSION,

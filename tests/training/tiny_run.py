@@ -46,7 +46,7 @@ def tiny_recipe(model: dict[str, Any] | None = None, **pretrain: Any) -> Recipe:
 def tiny_run(folder: Path, model: dict[str, Any] | None = None, **pretrain: Any) -> Pretraining:
     """Tokenizer, token partitions and mixture below ``folder``, and a run over them."""
     tokenizer = folder / "tokenizer"
-    report = train_tokenizer(TEXTS, Tokenizer(vocabulary=300), tokenizer)
+    report = train_tokenizer(TEXTS, Tokenizer(vocabulary=300, min_frequency=1), tokenizer)
     lake = Lake(folder / "lake")
     counts = {"sha256": report.sha256, "vocabulary": report.vocabulary, "eos": 0, "dtype": "uint16"}
     draw = np.random.default_rng(3)
