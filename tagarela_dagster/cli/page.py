@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -14,7 +15,8 @@ from rich.console import Console
 
 from tagarela_dagster.cli.options import RecipeOption, ScaleOption, open_road
 
-STOP_SECONDS = 20
+STOP_SECONDS = 30
+"""Time that the server has to end by itself before it is killed."""
 
 
 def ui(
@@ -43,16 +45,31 @@ def ui(
     command = [sys.executable, "-m", "dagster", "dev", "-m", "tagarela_dagster.definitions"]
     command += ["-h", host, "-p", str(port)]
     Console().print(f"The page: [bold]http://{host}:{port}[/]   (Ctrl-C ends it)", highlight=False)
-    # In a session of its own: dagster dev ignores SIGTERM when a shell started it with "&".
-    server = subprocess.Popen(command, start_new_session=True)
+    raise typer.Exit(_serve(command))
 
-    def stop(*_: object) -> None:
-        if server.poll() is None:
-            os.killpg(server.pid, signal.SIGINT)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+def _serve(command: list[str]) -> int:
+    """Run the server until it ends or a signal ends it, with every process that it started."""
+    server: subprocess.Popen[bytes] | None = None
+
+    def stop(number: int, _: object) -> None:
+        if server is None:
+            raise typer.Exit(128 + number)
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL if number == signal.SIGALRM else signal.SIGINT)
+        signal.alarm(0 if number == signal.SIGALRM else STOP_SECONDS)
+
+    # Before the server starts, which then gets default handlers: a shell that starts us with "&"
+    # has SIGINT ignored, and a child would inherit that and never end.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
         signal.signal(number, stop)
-    raise typer.Exit(server.wait())
+    server = subprocess.Popen(command, start_new_session=True)
+    code = server.wait()
+    signal.alarm(0)
+    # Whatever the server left behind.
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGTERM)
+    return code if code >= 0 else 128 - code
 
 
 def _check_port(host: str, port: int) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -182,3 +183,23 @@ def test_a_partition_that_a_gate_blocks_ends_the_command_with_1_and_its_sentence
     assert "6 of 8 records are quarantined, more than 50%" in said.err
     assert open_road(folder).state("documents", BOTH[0]) == "fresh"
     assert tagarela("ledger", "-r", folder / "par.yaml").code == 0
+
+
+def test_a_port_in_use_is_a_sentence_that_names_the_option(
+    folder: Path, tagarela: Tagarela
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        said = tagarela("ui", "-r", folder / "par.yaml", "--port", str(port))
+    assert said.sentence == (
+        f"port {port} on 127.0.0.1 cannot be used (Address already in use): choose another one "
+        "with --port, or end the program that has it"
+    )
+    assert not (folder / "home").exists()
+
+
+def test_an_address_of_another_machine_is_a_sentence(folder: Path, tagarela: Tagarela) -> None:
+    said = tagarela("ui", "-r", folder / "par.yaml", "--host", "192.0.2.1", "--port", "39998")
+    assert said.sentence.startswith("port 39998 on 192.0.2.1 cannot be used (Cannot assign")
