@@ -10,8 +10,12 @@ from tagarela_dagster.corpus.sources.formats.part import FilesOptions, Part, no_
 from tagarela_dagster.corpus.sources.formats.text_lines import read_lines
 from tagarela_dagster.corpus.sources.prose import detokenise_line, tidy, unwrap
 
-_HEADING = re.compile(r"(?:^|(?<=\s))(={2,6}) ([^=\n]{1,200}) \1(?=\s|$)")
-"""WikiText corpora keep an article on a line, with its headings in it."""
+_HEADING = re.compile(r"(?:^|(?<=\s))(={2,6})\s*([^=\n]{1,200}?)\s*\1(?=\s|$)")
+_ITEM = re.compile(r"\s[*#]+\s*(?=[^\W_])")
+_CATEGORIES = re.compile(r"(?:^|\s+)(?:Categoria|Category) : .*$", re.MULTILINE)
+_FILE = re.compile(r"(?:File|Ficheiro|Imagem?|Arquivo) : [^|\n]{1,200}\|\s*")
+_BOLD = re.compile(r"``\s*'\s*([^'\n]+?)\s*''\s*'(?=\s|$)|``\s*'(?=\w)")
+_BARE_QUOTES = re.compile(r"(?<!\S)(?:(?:``|''?)\s+)+(?:``|''?)(?!\S)")
 
 
 def read(part: Part) -> Iterator[Document | Rejected]:
@@ -33,7 +37,13 @@ def read(part: Part) -> Iterator[Document | Rejected]:
 
 def _prose(text: str, options: FilesOptions) -> str:
     if options.tokenised:
-        lines = _HEADING.sub(r"\n\n\2\n\n", text).split("\n")
-        text = "\n".join(detokenise_line(line) for line in lines)
+        text = "\n".join(detokenise_line(line) for line in _wiki_lines(text).split("\n"))
     text = tidy(text)
     return unwrap(text) if options.unwrap else text
+
+
+def _wiki_lines(text: str) -> str:
+    """WikiText corpora keep an article on a line, with headings, lists and categories in it."""
+    text = _HEADING.sub(r"\n\n\2\n\n", _CATEGORIES.sub("", text))
+    text = _BOLD.sub(r"\1", _FILE.sub("", _ITEM.sub("\n- ", text)))
+    return _BARE_QUOTES.sub("", text)
