@@ -131,12 +131,18 @@ def _last_word_row(
 
 
 def _bits_rows(loaded: LoadedModel, suite: Suite, out: Path) -> list[Row]:
-    """Bits per byte over all documents, then by source and by variety."""
+    """Bits per byte over all documents, then by source and by variety.
+
+    A source or variety of a single document has no interval, so it has no row of its own.
+    """
     assert suite.documents is not None
     documents = read_documents(suite.documents, suite.max_characters)
     found = list(score_documents(loaded, documents))
-    if not found:
-        raise ItemsError(f"{suite.documents} has no document with text")
+    if len(found) < 2:
+        raise ItemsError(
+            f"{suite.documents} has {len(found)} documents with text: bits per byte with an "
+            "interval need at least two (raise evals.held_out.share)"
+        )
     name = f"items/{BITS_PER_BYTE}.parquet"
     _write(out / name, [asdict(document) for document in found], BITS_SCHEMA)
     rows = [_bits_row(BITS_PER_BYTE, found, suite.confidence)]
@@ -144,7 +150,8 @@ def _bits_rows(loaded: LoadedModel, suite: Suite, out: Path) -> list[Row]:
     for key in keys:
         for value in sorted({key(d) for d in found} - {None}, key=str):
             part = [d for d in found if key(d) == value]
-            rows.append(_bits_row(f"{BITS_PER_BYTE}_{value}", part, suite.confidence))
+            if len(part) > 1:
+                rows.append(_bits_row(f"{BITS_PER_BYTE}_{value}", part, suite.confidence))
     return [row | {"results": name} for row in rows]
 
 

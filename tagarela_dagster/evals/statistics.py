@@ -1,4 +1,4 @@
-"""Intervals for scores: exact for proportions, bootstrap for bits per byte.
+"""Intervals for scores: exact for proportions, Student's for bits per byte.
 
 A leaderboard's bare number hides that 150 items leave several points of uncertainty; every score
 here carries an interval, and items that share a document don't count as independent.
@@ -10,9 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-ROUNDS = 2_000
-"""Bootstrap samples; the ends of a 95% interval then move by about 1% of its width."""
 
 
 def proportion_interval(
@@ -50,35 +47,32 @@ def proportion_interval(
 
 
 def ratio_interval(
-    numerators: ArrayLike,
-    denominators: ArrayLike,
-    confidence: float = 0.95,
-    *,
-    seed: int = 0,
-    rounds: int = ROUNDS,
+    numerators: ArrayLike, denominators: ArrayLike, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Percentile bootstrap of ``sum(numerators) / sum(denominators)`` over documents.
+    """Interval of ``sum(numerators) / sum(denominators)`` over documents.
 
-    Documents are drawn with replacement (Efron and Tibshirani, An Introduction to the Bootstrap,
-    1993, chapter 13). A single document gives the point itself.
+    The variance of the ratio estimator by linearisation (Cochran, Sampling Techniques, 1977,
+    section 6.4) with Student's t of n - 1 degrees of freedom: with a handful of documents a
+    percentile bootstrap only shuffles them and claims far too much.
+
+    Args:
+        numerators, denominators: (documents,) e.g. bits and bytes.
 
     Raises:
-        ValueError: there are no documents.
+        ValueError: there are fewer than two documents, which say nothing about their spread.
     """
+    from scipy.stats import t
+
     above = np.asarray(numerators, dtype=np.float64)
     below = np.asarray(denominators, dtype=np.float64)
-    if not len(above):
-        raise ValueError("no documents: there is nothing to give an interval for")
-    generator = np.random.Generator(np.random.Philox(seed))
-    ratios = np.empty(rounds)
-    # A round at a time: memory stays that of one sample.
-    for index in range(rounds):
-        drawn = generator.integers(0, len(above), len(above))
-        ratios[index] = above[drawn].sum() / below[drawn].sum()
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(ratios, [tail, 1 - tail])
-    value = above.sum() / below.sum()
-    return min(float(low), float(value)), max(float(high), float(value))
+    number = len(above)
+    if number < 2:
+        raise ValueError(f"{number} documents: an interval needs at least two")
+    ratio = above.sum() / below.sum()
+    residuals = above - ratio * below
+    variance = number / (number - 1) * float((residuals**2).sum()) / below.sum() ** 2
+    reach = float(t.ppf((1 + confidence) / 2, number - 1)) * variance**0.5
+    return max(0.0, float(ratio) - reach), float(ratio) + reach
 
 
 def _effective_size(hits: NDArray[np.bool_], groups: Sequence[str | None] | None) -> float:

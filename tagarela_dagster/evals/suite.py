@@ -19,7 +19,7 @@ from tagarela_dagster.evals.protocols import PROTOCOLS
 from tagarela_dagster.provenance.fingerprint import fingerprint, hash_file
 from tagarela_dagster.recipe.evals import Evals
 
-LOGIC_VERSION = "1"
+LOGIC_VERSION = "2"
 BITS_PER_BYTE = "bits_per_byte"
 HASH_LENGTH = 16
 

@@ -47,7 +47,7 @@ ROAD: dict[str, Station] = {
         Station("mixture", "whole", ("tokens",)),
         Station("pretrain", "whole", ("mixture", "tokenizer")),
         Station("sft", "whole", ("pretrain",)),
-        Station("scores", "checkpoint", ("benchmarks", "held_out")),
+        Station("scores", "checkpoint", ("benchmarks", "held_out"), logic="2"),
     )
 }
 """In the order of the flow."""
