@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from spacy.tokenizer import Tokenizer
 
-MAX_CHUNKS = 150_000
+MAX_CHUNKS = 300_000
 """Distinct chunks after which a lexicon starts again, keeping the former one to look things up.
 
 So at most twice as many are held beside those of one document, some 900 bytes each with what
