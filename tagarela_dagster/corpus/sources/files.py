@@ -144,9 +144,10 @@ def _reported(reader: PartReader, part: Part) -> Iterator[Document | Rejected]:
 
 def stable_name(name: str, source: Source) -> str:
     """A file's name without the snapshot's folder, so that it is the same in every snapshot."""
-    if source.snapshots or "/" not in name:
+    file, mark, member = name.partition("!")
+    if source.snapshots or "/" not in file:
         return name
-    return name.partition("/")[2]
+    return file.partition("/")[2] + mark + member
 
 
 def format_of(name: str, head: bytes, source: Source) -> str | None:

@@ -23,7 +23,7 @@ from tagarela_dagster.corpus.sources.formats.markdown_source import front_matter
 from tagarela_dagster.corpus.sources.formats.part import FormatError, Part, no_text
 from tagarela_dagster.corpus.sources.prose import tidy, unwrap
 
-DEADLINE_S = 60.0
+DEADLINE_S = 20.0
 """Processor time for one file; a megabyte of real Markdown takes about a second."""
 CELL = "; "
 
@@ -32,10 +32,10 @@ _DROPPED = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<[!?][^<>]*>")
-_BREAK = re.compile(r"<(?:br|/?p|/?div|/?li|/?tr|/?h[1-6])\b[^<>]*>", re.IGNORECASE)
+_BREAK = re.compile(r"<(?:br|/?p|/?div|/?li|/?t[rdh]|/?h[1-6])\b[^<>]*>", re.IGNORECASE)
 _STRAY = re.compile(r"\*{2,}|(?<!\w)__+(?=\w)|(?<=\w)__+(?!\w)")
 _BROKEN_IMAGE = re.compile(r"!\[[^\[\]]*\](?:\[[^\[\]]*\]|\([^()]*\))")
-_BROKEN_LINK = re.compile(r"\[([^\[\]]{1,300})\](?:\[[^\[\]]*\]|\([^()]{0,500}\))")
+_BROKEN_LINK = re.compile(r"\[([^\[\]]{1,300})\](?:\[[^\[\]]*\]|\((?:[^()]|\([^()]*\)){0,500}\))")
 _SPACES = re.compile(r"[ \t\xa0]+")
 
 
