@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 from collections.abc import Callable
 
@@ -46,16 +47,28 @@ def main() -> None:
         # Whoever read our output is gone (``| head``): nothing is left to say. Click ends with 1
         # when it meets this itself.
         os._exit(1)
-    except (ValueError, LookupError, OSError, RuntimeError) as error:
-        if os.environ.get("TAGARELA_TRACEBACK"):
+    except Exception as error:
+        sentence = _sentence(error)
+        if sentence is None or os.environ.get("TAGARELA_TRACEBACK"):
             raise
-        # A KeyError's own text is the repr of its message.
-        message = str(error.args[0] if isinstance(error, KeyError) else error)
-        Console(stderr=True).print(
-            f"tagarela: {message or type(error).__name__}",
-            style="red",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        console = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
+        console.print(f"tagarela: {sentence}", style="red")
         sys.exit(1)
+
+
+def _sentence(error: Exception) -> str | None:
+    """What an expected error says to a person; None for any other."""
+    if isinstance(error, KeyError):
+        # A KeyError's own text is the repr of its message.
+        return str(*error.args[:1]) or "KeyError"
+    if isinstance(error, ValueError | LookupError | OSError | RuntimeError):
+        return str(error) or type(error).__name__
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, sqlite3.Error):
+            return (
+                f"the database below {os.environ.get('DAGSTER_HOME')} cannot be used ({cause}): "
+                "free some space there, or set TAGARELA_HOME to another folder"
+            )
+        cause = cause.__cause__
+    return None

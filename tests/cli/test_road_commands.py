@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -157,6 +158,25 @@ def test_a_home_that_cannot_be_written_to_is_a_sentence(
     said = tagarela("materialize", "-r", folder / "par.yaml")
     assert said.sentence.startswith("/proc/tagarela/par cannot be written to (")
     assert said.sentence.endswith("make it writable, or set TAGARELA_HOME to another folder")
+
+
+def test_a_disk_too_full_for_the_database_is_a_sentence(
+    folder: Path, environment: dict[str, str]
+) -> None:
+    command = [sys.executable, "-m", "tagarela_dagster.cli", "materialize", "--select", "jornal"]
+    result = subprocess.run(
+        [*command, "-r", str(folder / "par.yaml")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000)),
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    place = folder / "home" / "par" / "dagster"
+    assert result.stderr.startswith(f"tagarela: the database below {place} cannot be used (")
+    assert result.stderr.endswith("free some space there, or set TAGARELA_HOME to another folder\n")
+    assert open_road(folder).lake.partitions("jornal") == []
 
 
 def test_materialize_runs_what_is_missing_then_finds_it_fresh(
