@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 import dagster as dg
+from dagster._core.events import RunFailureReason
 
 from tagarela_dagster.assets.partitions import register
 from tagarela_dagster.automation.orphans import PROCESS_TAG, end_orphans, process_name
@@ -70,6 +71,9 @@ def drive(
 
     Returns:
         The legs that ran and those that failed, with the first error of each.
+
+    Raises:
+        KeyboardInterrupt: a leg was ended from outside (Ctrl-C, Terminate); no other one starts.
     """
     end_orphans(instance)
     register(instance, road)
@@ -94,6 +98,8 @@ def drive(
             ).execute_in_process(
                 instance=instance, tags=tags, run_config=QUIET, raise_on_error=False
             )
+            if _was_interrupted(result):
+                raise KeyboardInterrupt
             register(instance, road)
             if result.success:
                 journey.done.append(leg)
@@ -162,6 +168,12 @@ def _obstacle(road: Road, leg: Leg) -> str | None:
     except (MissingPartitionError, BlockedPartitionError) as error:
         return str(error)
     return None
+
+
+def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether a run ended because its process was asked to: Dagster books that as a failure."""
+    reasons = [getattr(e.event_specific_data, "failure_reason", None) for e in result.all_events]
+    return RunFailureReason.UNEXPECTED_TERMINATION in reasons
 
 
 def first_error(result: dg.ExecuteInProcessResult) -> str:

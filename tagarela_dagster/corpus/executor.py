@@ -7,6 +7,7 @@ processes watch their parent: a run worker that is killed leaves none behind.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,14 @@ from datatrove.pipeline.base import PipelineStep
 from loguru import logger
 
 from tagarela_dagster.provenance.parent import exit_with_parent
+
+PARALLEL_BYTES = 2_000_000
+"""Compressed input below which one process does all: about a second of work."""
+
+
+def bytes_on_disk(paths: Iterable[Path]) -> int:
+    """Size of files together."""
+    return sum(path.stat().st_size for path in paths)
 
 
 class _Watched(PipelineStep):
@@ -38,12 +47,16 @@ class _Watched(PipelineStep):
         return data
 
 
-def run_ranks(step: PipelineStep, ranks: int, workers: int, logging_dir: Path) -> None:
+def run_ranks(
+    step: PipelineStep, ranks: int, workers: int, logging_dir: Path, input_bytes: int
+) -> None:
     """Run ``step`` once for each rank, ``workers`` at a time; finished ranks are skipped.
 
     Args:
         logging_dir: holds datatrove's completion marks; it must be private to one set of
             inputs and settings (a staging folder is).
+        input_bytes: size of all inputs on disk; a small job is done in this process, because
+            starting workers would take longer than the work.
 
     Raises:
         Exception: whatever a rank raised.
@@ -51,6 +64,8 @@ def run_ranks(step: PipelineStep, ranks: int, workers: int, logging_dir: Path) -
     if ranks == 0:
         return
     _quiet()
+    if input_bytes < PARALLEL_BYTES:
+        workers = 1
     LocalPipelineExecutor(
         pipeline=[_Watched(), step],
         tasks=ranks,

@@ -150,11 +150,11 @@ def read_partition(
 ) -> Manifest:
     """Read every unit of a snapshot and publish the partition's document shards."""
     step = ReadStage(writer, units, source, shard_bytes, max_document_bytes)
-    run_ranks(step, len(units), workers, writer.staging / "executor")
     raw_bytes = sum(
         unit.part[1] - unit.part[0] if unit.part else sum(f.bytes for f in unit.files)
         for unit in units
     )
+    run_ranks(step, len(units), workers, writer.staging / "executor", raw_bytes)
     return publish_parts(writer, len(units), {"units": len(units), "raw_bytes": raw_bytes})
 
 

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from datatrove.pipeline.base import PipelineStep
 
 from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA, DROPPED_SCHEMA
-from tagarela_dagster.corpus.executor import run_ranks
+from tagarela_dagster.corpus.executor import bytes_on_disk, run_ranks
 from tagarela_dagster.corpus.ledger import Ledger, total
 from tagarela_dagster.corpus.shards import ShardWriter, read_batches, text_bytes
 from tagarela_dagster.provenance.files import atomic_write
@@ -108,7 +108,7 @@ def run_stage(
     """
     assert writer.partition is not None
     step = KernelStage(writer.asset, writer.partition, shards, writer.staging, make_kernel)
-    run_ranks(step, len(shards), workers, writer.staging / "executor")
+    run_ranks(step, len(shards), workers, writer.staging / "executor", bytes_on_disk(shards))
     return publish_parts(writer, len(shards), counts or {})
 
 

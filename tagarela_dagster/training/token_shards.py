@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from datatrove.pipeline.base import PipelineStep
 from tokenizers import Tokenizer as Encoder
 
-from tagarela_dagster.corpus.executor import run_ranks
+from tagarela_dagster.corpus.executor import bytes_on_disk, run_ranks
 from tagarela_dagster.corpus.held_out import is_held_out
 from tagarela_dagster.corpus.ledger import Ledger
 from tagarela_dagster.corpus.shards import ShardWriter, read_batches, text_bytes
@@ -149,7 +149,7 @@ def tokenize_partition(
         seed,
         single_thread=workers > 1,
     )
-    run_ranks(step, len(shards), workers, writer.staging / "executor")
+    run_ranks(step, len(shards), workers, writer.staging / "executor", bytes_on_disk(shards))
     encoder = open_tokenizer(tokenizer)
     counts = merge_counts(
         json.loads((writer.staging / "counts" / f"{rank:05d}.json").read_text(encoding="utf-8"))

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from tagarela_dagster.corpus import executor
 from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA, DROPPED_SCHEMA
 from tagarela_dagster.corpus.ledger import Ledger, LedgerError
 from tagarela_dagster.corpus.shards import ShardWriter, read_batches
@@ -67,7 +68,10 @@ def test_kept_and_dropped_documents_are_shards_and_the_account_balances(tmp_path
     assert ledger.bytes_in == sum(len(t.encode()) for t in TEXTS)
 
 
-def test_workers_and_folders_change_no_byte(tmp_path: Path) -> None:
+def test_workers_and_folders_change_no_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "PARALLEL_BYTES", 0)
     shards = [write_shard(tmp_path / f"{i}.parquet", TEXTS[i:]) for i in range(3)]
     one = run(tmp_path / "one", shards)
     two = run(tmp_path / "two", shards, workers=2)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import signal
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +11,7 @@ import dagster as dg
 import pytest
 
 from tagarela_dagster.automation.drive import Journey, Leg, drive
+from tagarela_dagster.corpus import reading
 from tagarela_dagster.corpus.ledger import Ledger
 from tagarela_dagster.definitions import build_definitions
 from tagarela_dagster.resources.road import Road
@@ -209,3 +213,17 @@ def test_a_drive_of_one_snapshot_stops_where_something_else_is_needed_and_names_
     assert leg.title == f"deduped, clean · {GOOD}"
     assert "clusters has not been materialized yet: materialize it first" in error
     assert road.lake.partitions("documents") == [GOOD]
+
+
+def test_a_leg_that_is_ended_from_outside_ends_the_drive(
+    folder: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def terminated(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+
+    monkeypatch.setattr(reading, "read_partition", terminated)
+    with pytest.raises(KeyboardInterrupt):
+        go(folder, instance)
+    # Two sources were pinned, the first reading was ended, and nothing else was started.
+    assert instance.get_runs_count() == 3

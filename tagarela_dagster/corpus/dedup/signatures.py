@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from datatrove.pipeline.base import PipelineStep
 
 from tagarela_dagster.corpus.dedup.minhash import Signatures, Signer
-from tagarela_dagster.corpus.executor import run_ranks
+from tagarela_dagster.corpus.executor import bytes_on_disk, run_ranks
 from tagarela_dagster.corpus.shards import ShardWriter, read_batches, text_bytes
 from tagarela_dagster.provenance.files import atomic_write
 from tagarela_dagster.provenance.lake import PartitionWriter
@@ -112,7 +112,7 @@ def sign_partition(
 ) -> Manifest:
     """Sign a partition's document shards; a signature shard has its document shard's name."""
     step = SignStage(shards, writer.staging, section)
-    run_ranks(step, len(shards), workers, writer.staging / "executor")
+    run_ranks(step, len(shards), workers, writer.staging / "executor", bytes_on_disk(shards))
     parts = [
         json.loads((writer.staging / "parts" / f"{rank:05d}.json").read_text(encoding="utf-8"))
         for rank in range(len(shards))

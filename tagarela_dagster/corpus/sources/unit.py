@@ -15,7 +15,7 @@ from typing import Protocol
 from tagarela_dagster.corpus.document import Document, Rejected
 from tagarela_dagster.recipe.sources import Source
 
-UNIT_BYTES = 8_000_000
+UNIT_BYTES = 2_000_000
 """Small files are read together until a unit holds this many raw bytes."""
 
 
