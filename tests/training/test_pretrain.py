@@ -84,7 +84,8 @@ def test_a_checkpoint_is_a_model_that_any_program_loads(finished: Pretraining) -
 
     last = checkpoints.published(finished.out)[-1]
     last.verify("model")
-    model, report = AutoModelForCausalLM.from_pretrained(last.model, output_loading_info=True)
+    loaded: Any = AutoModelForCausalLM.from_pretrained(last.model, output_loading_info=True)
+    model, report = loaded
     assert not report["missing_keys"] and not report["unexpected_keys"]
     assert last.record["parameters"] == sum(p.numel() for p in model.parameters())
     tokenizer = AutoTokenizer.from_pretrained(last.model)
@@ -161,7 +162,12 @@ def test_a_killed_run_leaves_no_process_and_goes_on_to_the_same_losses(
 def test_a_loss_that_is_no_number_stops_the_run_and_says_so(
     finished: Pretraining, tmp_path: Path
 ) -> None:
-    wild = {"learning_rate": 1.0, "weight_decay": 1e38, "warmup_steps": 0, "micro_batch": 4}
+    wild: dict[str, Any] = {
+        "learning_rate": 1.0,
+        "weight_decay": 1e38,
+        "warmup_steps": 0,
+        "micro_batch": 4,
+    }
     run = into(finished, tmp_path / "run", processes=1, checkpoint_every=1, **wild)
     with pytest.raises(TrainingError, match=r"of step \d is (nan|inf) .*lower learning_rate"):
         pretrain(run)
