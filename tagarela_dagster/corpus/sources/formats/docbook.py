@@ -68,5 +68,4 @@ def _prepare(root: etree._Element) -> None:
             element.text = "“" + (element.text or "")
             element.tail = "”" + (element.tail or "")
         elif name == "title" and parent is not None and local(parent) == "example":
-            element.text = ""
-            del element[:]
+            parent.remove(element)

@@ -89,8 +89,10 @@ def _entries(text: str) -> Iterator[_Entry]:
     for number, line in enumerate(text.splitlines(), 1):
         line = line.strip()
         if line.startswith("#"):
-            if line.startswith("#,") and "fuzzy" in line:
-                entry, current = _Entry(fuzzy=True), None
+            if entry.translations:
+                yield entry
+                entry, current = _Entry(), None
+            entry.fuzzy = entry.fuzzy or (line.startswith("#,") and "fuzzy" in line)
             continue
         if not line:
             continue

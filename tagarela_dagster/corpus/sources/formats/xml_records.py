@@ -1,7 +1,8 @@
 """Any XML file with one element a record (``mapping.record``), read as it streams by.
 
 A record's fields are its child elements by local name, nested ones by a path with dots; an
-element that occurs several times gives a list, an attribute is ``@name``.
+element that occurs several times gives a list, an attribute is ``@name``, the characters of a
+record without fields are ``#text``. Marks within running text leave their words.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def _fields(element: etree._Element) -> dict[str, Any]:
     fields: dict[str, Any] = {f"@{key!s}": value for key, value in element.attrib.items()}
     for child in element:
         key = local(child)
-        value: Any = _fields(child) if len(child) else (child.text or "")
+        value: Any = _fields(child) if _is_nest(child) else "".join(map(str, child.itertext()))
         if not key:
             continue
         if key not in fields:
@@ -83,9 +84,15 @@ def _fields(element: etree._Element) -> dict[str, Any]:
             fields[key].append(value)
         else:
             fields[key] = [fields[key], value]
-    if not len(element) and element.text:
-        fields["#text"] = element.text
+    if not _is_nest(element):
+        fields["#text"] = "".join(map(str, element.itertext()))
     return fields
+
+
+def _is_nest(element: etree._Element) -> bool:
+    """Whether an element holds elements only; with characters between, they are marks in a text."""
+    texts = [element.text, *(child.tail for child in element)]
+    return len(element) > 0 and not any(text and text.strip() for text in texts)
 
 
 def _forget(element: etree._Element) -> None:
