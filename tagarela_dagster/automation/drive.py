@@ -80,12 +80,14 @@ def drive(
     job = defs.resolve_implicit_global_asset_job_def()
     journey = Journey()
     failed_partitions: set[str | None] = set()
+    failed_assets: set[str] = set()
     for stretch in stretches(road, select):
         for leg in _legs(road, stretch, partition, select is not None, journey):
             if leg.partition in failed_partitions and leg.partition is not None:
                 continue
-            if obstacle := _obstacle(road, leg):
+            if obstacle := _obstacle(road, leg, failed_assets):
                 failed_partitions.add(leg.partition)
+                failed_assets |= set() if leg.partition else set(leg.assets)
                 journey.failed.append((leg, f"held back: {obstacle}"))
                 continue
             if on_leg:
@@ -105,6 +107,8 @@ def drive(
                 journey.done.append(leg)
             else:
                 failed_partitions.add(leg.partition)
+                if leg.partition is None:
+                    failed_assets |= {a for a in leg.assets if road.state(a) != "fresh"}
                 journey.failed.append((leg, first_error(result)))
     return journey
 
@@ -152,7 +156,7 @@ def _keys(road: Road, scope: Scope) -> list[str | None]:
     if scope == "whole":
         return [None]
     if scope == "snapshot":
-        return [p for p in road.partitions if road.lake.manifest(road.source_of(p), p)]
+        return list(road.partitions)
     try:
         folder = road.run_folder("pretrain").name
     except (MissingPartitionError, BlockedPartitionError):
@@ -161,8 +165,12 @@ def _keys(road: Road, scope: Scope) -> list[str | None]:
     return [key for key in road.checkpoints if key.startswith(folder)]
 
 
-def _obstacle(road: Road, leg: Leg) -> str | None:
-    """Why a leg cannot start: an input that is missing or that a gate holds back."""
+def _obstacle(road: Road, leg: Leg, failed: Collection[str]) -> str | None:
+    """Why a leg cannot start: an input that is missing, that a gate holds back, or that could not
+    be brought up to date in this drive (an older one may be published: it is not used)."""
+    reads = ROAD[leg.assets[0]].reads if leg.assets[0] in ROAD else ()
+    if stale := [read for read in reads if read in failed]:
+        return f"{stale[0]} failed in this drive"
     try:
         road.identity(leg.assets[0], leg.partition)
     except (MissingPartitionError, BlockedPartitionError) as error:

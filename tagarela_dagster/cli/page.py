@@ -42,7 +42,10 @@ def ui(
     prepare_instance(road.home)
     with dg.DagsterInstance.get() as instance:
         register(instance, road)
-    command = [sys.executable, "-m", "dagster", "dev", "-m", "tagarela_dagster.definitions"]
+    # The supervisor ends the page's processes when this one is gone, even by SIGKILL.
+    command = [sys.executable, "-m", "tagarela_dagster.training.supervise"]
+    command += [str(os.getpid()), str(STOP_SECONDS)]
+    command += [sys.executable, "-m", "dagster", "dev", "-m", "tagarela_dagster.definitions"]
     command += ["-h", host, "-p", str(port)]
     Console().print(f"The page: [bold]http://{host}:{port}[/]   (Ctrl-C ends it)", highlight=False)
     raise typer.Exit(_serve(command))
@@ -51,8 +54,10 @@ def ui(
 def _serve(command: list[str]) -> int:
     """Run the server until it ends or a signal ends it, with every process that it started."""
     server: subprocess.Popen[bytes] | None = None
+    asked: list[int] = []
 
     def stop(number: int, _: object) -> None:
+        asked.append(number)
         if server is None:
             raise typer.Exit(128 + number)
         with suppress(ProcessLookupError):
@@ -69,7 +74,7 @@ def _serve(command: list[str]) -> int:
     # Whatever the server left behind.
     with suppress(ProcessLookupError):
         os.killpg(server.pid, signal.SIGTERM)
-    return code if code >= 0 else 128 - code
+    return 0 if asked else code if code >= 0 else 128 - code
 
 
 def _check_port(host: str, port: int) -> None:

@@ -40,6 +40,8 @@ def evaluate_model(
     unknown = sorted(set(tasks) - set(TASKS))
     if unknown:
         raise ValueError(f"there is no task {', '.join(unknown)}; tasks: {', '.join(TASKS)}")
+    if BITS_PER_BYTE in tasks and not Path(data).is_file():
+        raise ValueError(f"bits_per_byte needs a file of documents with --data, not {data!r}")
     model_revision(model)
     defaults = Evals()
     with tempfile.TemporaryDirectory() as folder:

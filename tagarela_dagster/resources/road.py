@@ -78,8 +78,12 @@ class Road:
     @property
     def partitions(self) -> list[str]:
         """Every (source, snapshot) offered now or published before, sorted."""
-        published = {p for name in self.recipe.sources for p in self.lake.partitions(name)}
-        return sorted(published | set(self.files))
+        return sorted({*self.published_partitions, *self.files})
+
+    @property
+    def published_partitions(self) -> list[str]:
+        """Every (source, snapshot) that was pinned, sorted; asks no source's folder."""
+        return sorted({p for name in self.recipe.sources for p in self.lake.partitions(name)})
 
     def section(self, asset: str, partition: str | None) -> dict[str, Any]:
         """Recipe section of one partition: of ``documents``, only its own source's."""
@@ -147,7 +151,7 @@ class Road:
 
     def published(self, asset: str) -> list[Manifest]:
         """Manifests of all partitions of ``asset`` that may go on, in order of their keys."""
-        found = (self.lake.manifest(asset, partition) for partition in self.partitions)
+        found = (self.lake.manifest(asset, key) for key in self.published_partitions)
         return [m for m in found if m and not self.blocked(asset, m.partition)]
 
     def blocked(self, asset: str, partition: str | None) -> str | None:
@@ -187,7 +191,9 @@ class Road:
     def ledgers(self) -> list[Ledger]:
         """Accounts of every published partition, in order of stages and partitions."""
         found = (
-            self.lake.manifest(stage, key) for stage in DOCUMENT_STAGES for key in self.partitions
+            self.lake.manifest(stage, key)
+            for stage in DOCUMENT_STAGES
+            for key in self.published_partitions
         )
         return [Ledger.from_json(m.counts["ledger"]) for m in found if m]
 
