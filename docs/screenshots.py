@@ -17,6 +17,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+from tagarela_dagster.resources.road import Road
+
 IMAGES = Path(__file__).parent / "images"
 LOCATION = "__repository__@tagarela_dagster.definitions"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -55,16 +57,14 @@ def main() -> None:
 
 def shots() -> list[tuple[str, str, tuple[int, int]]]:
     """Name, path and size in pixels of each picture."""
+    newest = max(Road.from_environment().checkpoints)
     asset = (1360, 1000)
     return [
-        ("road", "/asset-groups", (2100, 900)),
+        ("road", "/asset-groups", (2100, 640)),
         ("corpus", f"/locations/{LOCATION}/asset-groups/corpus/lineage", (2100, 720)),
         ("filtered", "/assets/filtered?view=partitions&partition=arquivo_pt%40AWP2021", asset),
         ("pretrain", "/assets/pretrain?view=overview", asset),
-        ("scores", "/assets/scores?view=partitions", asset),
-        ("checks", "/assets/filtered?view=checks", asset),
-        ("automation", "/automation", asset),
-        ("runs", "/runs", asset),
+        ("scores", f"/assets/scores?view=partitions&partition={newest}", (1360, 1100)),
     ]
 
 
@@ -72,7 +72,8 @@ def photograph(page: Page, url: str, path: Path) -> None:
     """Open ``url``, wait until nothing loads any more, save a picture."""
     page.goto(url)
     page.wait_for_timeout(3000)
-    page.wait_for_function("() => !document.body.innerText.includes('Loading')", timeout=30_000)
+    done = "() => !/Loading|fetching statuses/.test(document.body.innerText)"
+    page.wait_for_function(done, timeout=30_000)
     page.wait_for_timeout(1500)
     path.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=str(path))
