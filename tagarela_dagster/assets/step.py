@@ -6,6 +6,10 @@ holds the lease, writes, and reports the manifest's hash as Dagster's data versi
 
 from __future__ import annotations
 
+import functools
+import multiprocessing
+import os
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,12 +20,14 @@ from tagarela_dagster.assets.partitions import CHECKPOINTS, CORPUS
 from tagarela_dagster.provenance.lake import PartitionWriter
 from tagarela_dagster.provenance.lease import LeaseHeldError
 from tagarela_dagster.provenance.manifest import Manifest
+from tagarela_dagster.resources.process import PROCESS_TAG, run_worker_name
 from tagarela_dagster.resources.road import Road
 from tagarela_dagster.resources.stations import ROAD, SOURCE
 
 FORCE_TAG = "tagarela/force"
 """Run tag: ``true`` materializes also what is fresh."""
 LEASE_POLL_SECONDS = 5.0
+ENDED_BY_SIGTERM = 143
 
 Describe = Callable[[Road, Manifest], Mapping[str, Any]]
 
@@ -54,6 +60,9 @@ def materialize(
     describe: Describe,
 ) -> dg.MaterializeResult:
     """Write the partition unless it is fresh, and describe it for the page."""
+    end_with_run_worker()
+    if PROCESS_TAG not in context.run.tags:
+        context.instance.add_run_tags(context.run_id, {PROCESS_TAG: run_worker_name()})
     partition = context.partition_key if context.has_partition_key else None
     forced = context.run.tags.get(FORCE_TAG) == "true"
     name = f"{asset}[{partition}]" if partition else asset
@@ -76,3 +85,21 @@ def materialize(
         data_version=dg.DataVersion(manifest.hash),
         metadata={"manifest": manifest.hash[:16], **describe(road, manifest)},
     )
+
+
+@functools.cache
+def end_with_run_worker() -> None:
+    """End this process, if it is a step of a run worker, as soon as that worker is gone.
+
+    Dagster's multiprocess executor leaves a step running when its worker is killed, beside the
+    retry that starts meanwhile; with the step everything below it ends (training/supervise.py).
+    """
+    worker = multiprocessing.parent_process()
+    if worker is None:
+        return
+
+    def watch() -> None:
+        worker.join()
+        os._exit(ENDED_BY_SIGTERM)
+
+    threading.Thread(target=watch, name="watch-run-worker", daemon=True).start()

@@ -18,8 +18,9 @@ import dagster as dg
 from dagster._core.events import RunFailureReason
 
 from tagarela_dagster.assets.partitions import register
-from tagarela_dagster.automation.orphans import PROCESS_TAG, end_orphans, process_name
+from tagarela_dagster.automation.orphans import end_orphans
 from tagarela_dagster.provenance.lake import MissingPartitionError
+from tagarela_dagster.resources.process import PROCESS_TAG, process_name
 from tagarela_dagster.resources.road import BlockedPartitionError, Road
 from tagarela_dagster.resources.stations import ROAD, Scope
 

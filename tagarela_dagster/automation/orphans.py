@@ -1,21 +1,18 @@
 """Runs whose process is gone: ended on the page, so that they hold no pool slot for ever.
 
-A leg of a drive runs inside the drive's own process, which Dagster's launcher does not watch. When
-that process is killed, its leg would stay "started", with its slot of the pool taken, and the next
-training would wait for it without end. Each leg names its process; whoever comes next (a drive, or
-the sensor, twice a minute) ends the legs of processes that do not run any more.
+A leg of a drive runs inside the drive's own process, which Dagster's launcher does not watch; a
+run of the page whose daemon ended with it is watched by nobody. Such a run would stay "started",
+with its slot of the pool taken, and the next training would wait for it without end. Every run
+names its process; whoever comes next (a drive, or the sensor, twice a minute) ends the runs of
+processes that do not run any more.
 """
 
 from __future__ import annotations
 
-import os
-import socket
-
 import dagster as dg
 
-from tagarela_dagster.provenance.lease import process_start
+from tagarela_dagster.resources.process import PROCESS_TAG, is_gone
 
-PROCESS_TAG = "tagarela/process"
 UNFINISHED = [
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
@@ -23,14 +20,8 @@ UNFINISHED = [
 ]
 
 
-def process_name() -> str:
-    """This process: host, pid and start time, which together are never used twice."""
-    pid = os.getpid()
-    return f"{socket.gethostname()}:{pid}:{process_start(pid)}"
-
-
 def end_orphans(instance: dg.DagsterInstance) -> list[str]:
-    """Report legs of dead processes of this host as failed and free their slots.
+    """Report runs of dead processes of this host as failed; free slots that ended runs hold.
 
     Returns:
         Ids of the runs that were ended.
@@ -38,14 +29,15 @@ def end_orphans(instance: dg.DagsterInstance) -> list[str]:
     ended = []
     for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
         name = run.tags.get(PROCESS_TAG)
-        if name is None or _is_alive(name):
-            continue
-        instance.report_run_failed(run, "the process that ran this leg is gone")
-        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-        ended.append(run.run_id)
+        if name is not None and is_gone(name):
+            instance.report_run_failed(run, "the process that ran this is gone")
+            ended.append(run.run_id)
+    storage = instance.event_log_storage
+    if storage.supports_global_concurrency_limits:
+        for key in storage.get_concurrency_keys():
+            info = storage.get_concurrency_info(key)
+            for run_id in info.active_run_ids | info.pending_run_ids:
+                holder = instance.get_run_by_id(run_id)
+                if holder is None or holder.is_finished:
+                    storage.free_concurrency_slots_for_run(run_id)
     return ended
-
-
-def _is_alive(name: str) -> bool:
-    host, pid, started = name.rsplit(":", 2)
-    return host != socket.gethostname() or process_start(int(pid)) == started

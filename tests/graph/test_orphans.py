@@ -5,7 +5,8 @@ import sys
 
 import dagster as dg
 
-from tagarela_dagster.automation.orphans import PROCESS_TAG, end_orphans, process_name
+from tagarela_dagster.automation.orphans import end_orphans
+from tagarela_dagster.resources.process import PROCESS_TAG, process_name
 
 
 def start_run(instance: dg.DagsterInstance, process: str) -> str:
@@ -24,7 +25,7 @@ def test_legs_of_dead_processes_are_ended_and_those_of_living_ones_are_not() -> 
         [
             sys.executable,
             "-c",
-            "from tagarela_dagster.automation.orphans import process_name; print(process_name())",
+            "from tagarela_dagster.resources.process import process_name; print(process_name())",
         ],
         capture_output=True,
         text=True,
