@@ -34,7 +34,7 @@ unit: $(VENV)/.dev ## Tests
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
 
 bench: $(VENV)/.dev ## Speed and quality against peers, side by side in one run
-	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in benchmarks/[a-z]*.py; do name=$$(basename $$file .py); echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 screenshot: $(VENV)/.dev ## Make the README's pictures again (needs Chromium, and `make demo` before)
 	$(BIN)/python docs/screenshots.py

@@ -192,7 +192,8 @@ def main() -> None:
     parser.add_argument("--megabytes", type=float, default=12)
     arguments = parser.parse_args()
     if not (arguments.data / "corpus").is_dir():
-        parser.error(f"{arguments.data} holds no corpus: give --data or set TAGARELA_MIRROR")
+        print(f"skipped: {arguments.data} holds no corpus (give --data or set TAGARELA_MIRROR)")
+        return
     texts = real_documents(arguments.data, arguments.megabytes)
     result = compare(texts) | {"whole_kernel_megabytes_per_second": whole_kernel(texts)}
     print(json.dumps(result, indent=2))
