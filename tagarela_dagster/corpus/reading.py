@@ -28,7 +28,6 @@ from tagarela_dagster.provenance.lake import PartitionWriter
 from tagarela_dagster.provenance.manifest import Manifest
 from tagarela_dagster.recipe.sources import Source
 
-LOGIC_VERSION = "1"
 BATCH_BYTES = 4_000_000
 BATCH_ROWS = 512
 EXCERPT_CHARACTERS = 200

@@ -14,8 +14,6 @@ from tagarela_dagster.provenance.lake import PartitionWriter
 from tagarela_dagster.provenance.manifest import Manifest, Shard
 from tagarela_dagster.recipe.evals import LastWord
 
-LOGIC_VERSION = "1"
-
 
 def pin_benchmarks(writer: PartitionWriter, tasks: Mapping[str, LastWord]) -> Manifest:
     """Publish ``items/TASK.jsonl`` and, for rows that are no item, ``quarantine/TASK.jsonl``.

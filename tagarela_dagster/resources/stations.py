@@ -22,7 +22,8 @@ class Station:
         scope: one partition a (source, snapshot), none at all, or one a checkpoint.
         reads: assets whose manifests are its inputs; a station of scope ``snapshot`` reads the
             same partition of another, any other reads all published partitions.
-        logic: version of the code; raise it when the same inputs give other bytes.
+        logic: version of the code behind the asset, kept here and nowhere else: raise it when the
+            same recipe and inputs give other bytes, and the page says what is stale.
     """
 
     name: str

@@ -38,7 +38,6 @@ from tagarela_dagster.recipe.tokens import Mixture
 from tagarela_dagster.training.mixture_plan import MixtureError, SourcePlan, plan_sources
 from tagarela_dagster.training.token_shards import fertility_rows, read_fertility
 
-LOGIC_VERSION = "1"
 FORMAT_VERSION = 1
 PLAN_NAME = "plan.json"
 ORDER_BLOCK = 65_536

@@ -37,7 +37,6 @@ from tagarela_dagster.provenance.manifest import Manifest
 from tagarela_dagster.training.encoding import encode, token_dtype
 from tagarela_dagster.training.tokenizer import EOS, TOKENIZER_FILE, open_tokenizer, token_id
 
-LOGIC_VERSION = "1"
 INDEX_SCHEMA = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),

@@ -26,9 +26,6 @@ from tagarela_dagster.corpus.filtering.words import Lexicon
 from tagarela_dagster.corpus.stage import Outcome
 from tagarela_dagster.recipe.corpus import Corpus
 
-LOGIC_VERSION = "1"
-"""Raise it when the same recipe and input would give other documents or signals."""
-
 
 def make_kernel(corpus: Corpus) -> Callable[[pa.RecordBatch], Outcome]:
     """Kernel for the sections licenses, cleanup, language, repetition, quality and pii.

@@ -9,29 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from importlib import import_module
-from typing import cast
+from typing import cast, get_args
 
 from tagarela_dagster.corpus.sources.unit import RawFile, ReaderModule, Unit, group_files
-from tagarela_dagster.recipe.sources import Source
+from tagarela_dagster.recipe.sources import Reader, Source
 
 PACKAGE = "tagarela_dagster.corpus.sources"
-READERS = {
-    name: f"{PACKAGE}.{name}"
-    for name in (
-        "oscar",
-        "arquivo_pt",
-        "wikipedia",
-        "opensubtitles",
-        "srt",
-        "europarl",
-        "parlamint",
-        "camara",
-        "senado",
-        "speeches",
-        "files",
-        "hub",
-    )
-}
+READERS = {name: f"{PACKAGE}.{name}" for name in get_args(Reader)}
 """Reader name in a recipe -> module with ``read`` and perhaps ``plan``."""
 
 
