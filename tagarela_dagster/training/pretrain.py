@@ -10,7 +10,6 @@ checkpoint; a finished one does nothing. RUN's contents: run_folder.py.
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import os
@@ -24,6 +23,7 @@ from tagarela_dagster.provenance.files import atomic_write
 from tagarela_dagster.provenance.fingerprint import hash_file
 from tagarela_dagster.recipe import Recipe, load_recipe
 from tagarela_dagster.training import checkpoints, run_folder
+from tagarela_dagster.training.entry import launched, log_to_stdout, training_parser
 from tagarela_dagster.training.failure import TrainingError, told
 from tagarela_dagster.training.launch import launch, torchrun
 from tagarela_dagster.training.metrics import Metrics, read_metrics, rewind_metrics
@@ -214,15 +214,12 @@ def _result(run: Pretraining, parameters: int) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point: a rank under torchrun, else the launcher of the ranks."""
-    parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description=__doc__)
-    parser.add_argument("--recipe", type=Path, help="recipe file (default: recipes/sample.yaml)")
-    parser.add_argument("--scale", choices=("full", "tiny"), help="shrink the recipe")
+    parser = training_parser(MODULE, __doc__)
     parser.add_argument("--mixture", type=Path, required=True, help="data folder of a mixture")
     parser.add_argument("--lake", type=Path, help="root of its lake (default: from --mixture)")
     parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer folder")
-    parser.add_argument("--out", type=Path, required=True, help="run folder")
     given = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
+    log_to_stdout()
     mixture = given.mixture.resolve()
     is_rank = "TORCHELASTIC_RUN_ID" in os.environ
     if is_rank:
@@ -239,13 +236,7 @@ def main(arguments: list[str] | None = None) -> int:
         if is_rank:
             train_rank(run)
             return 0
-    try:
-        result = pretrain(run)
-    except TrainingError as error:
-        logger.error("%s", error)
-        return 1
-    logger.info("%s", json.dumps(result))
-    return 0
+    return launched(lambda: pretrain(run))
 
 
 if __name__ == "__main__":

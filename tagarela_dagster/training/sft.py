@@ -10,7 +10,6 @@ was stopped starts again from its first step; a finished one does nothing.
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import os
@@ -28,6 +27,7 @@ from tagarela_dagster.recipe import Recipe, load_recipe
 from tagarela_dagster.training import run_folder
 from tagarela_dagster.training.chat_template import TEMPLATE
 from tagarela_dagster.training.conversations import prepare_conversations
+from tagarela_dagster.training.entry import launched, log_to_stdout, training_parser
 from tagarela_dagster.training.failure import TrainingError, told
 from tagarela_dagster.training.launch import launch
 from tagarela_dagster.training.metrics import rewind_metrics
@@ -161,14 +161,11 @@ def _tune(run: FineTuning) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point."""
-    parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description=__doc__)
-    parser.add_argument("--recipe", type=Path, help="recipe file (default: recipes/sample.yaml)")
-    parser.add_argument("--scale", choices=("full", "tiny"), help="shrink the recipe")
+    parser = training_parser(MODULE, __doc__)
     parser.add_argument("--model", type=Path, required=True, help="pretrained model folder")
     parser.add_argument("--data", help="conversations, JSONL (default: the recipe's)")
-    parser.add_argument("--out", type=Path, required=True, help="run folder")
     given = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
+    log_to_stdout()
     supervised = SUPERVISOR_VARIABLE in os.environ
     if supervised:
         end_with_supervisor()
@@ -179,13 +176,7 @@ def main(arguments: list[str] | None = None) -> int:
         if supervised:
             tune(run)
             return 0
-    try:
-        result = fine_tune(run)
-    except TrainingError as error:
-        logger.error("%s", error)
-        return 1
-    logger.info("%s", json.dumps(result))
-    return 0
+    return launched(lambda: fine_tune(run))
 
 
 if __name__ == "__main__":
