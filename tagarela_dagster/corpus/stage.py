@@ -49,32 +49,42 @@ class Outcome:
 Kernel = Callable[[pa.RecordBatch], Outcome]
 
 
-class KernelStage(PipelineStep):
-    """Run a kernel over input shard ``rank``."""
+class ShardStage(PipelineStep):
+    """A step whose rank k handles input shard k of one partition.
+
+    Keeps of the writer what a worker process needs: names and folders, not the lease.
+    """
 
     type = "Tagarela"
+
+    def __init__(self, writer: PartitionWriter, shards: Sequence[Path]) -> None:
+        super().__init__()
+        assert writer.partition is not None
+        self.stage = writer.asset
+        self.partition = writer.partition
+        self.staging = writer.staging
+        self.shards = list(shards)
+
+    def new_ledger(self) -> Ledger:
+        """Empty account of a shard of this partition."""
+        return Ledger(self.stage, *split_partition(self.partition))
+
+
+class KernelStage(ShardStage):
+    """Run a kernel over input shard ``rank``."""
+
     name = "kernel"
 
     def __init__(
-        self,
-        stage: str,
-        partition: str,
-        shards: Sequence[Path],
-        staging: Path,
-        make_kernel: Callable[[], Kernel],
+        self, writer: PartitionWriter, shards: Sequence[Path], make_kernel: Callable[[], Kernel]
     ) -> None:
-        super().__init__()
-        self.stage = stage
-        self.partition = partition
-        self.shards = list(shards)
-        self.staging = staging
+        super().__init__(writer, shards)
         self.make_kernel = make_kernel
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
         """Write ``kept/RANK.parquet``, ``dropped/RANK.parquet`` and ``parts/RANK.json``."""
         kernel = self.make_kernel()
-        source, snapshot = split_partition(self.partition)
-        ledger = Ledger(self.stage, source, snapshot)
+        ledger = self.new_ledger()
         name = f"{rank:05d}"
         folder = self.staging / "data"
         with (
@@ -106,8 +116,7 @@ def run_stage(
     Raises:
         LedgerError: a shard does not balance (a bug in the kernel); nothing is published.
     """
-    assert writer.partition is not None
-    step = KernelStage(writer.asset, writer.partition, shards, writer.staging, make_kernel)
+    step = KernelStage(writer, shards, make_kernel)
     run_ranks(step, len(shards), workers, writer.staging / "executor", bytes_on_disk(shards))
     return publish_parts(writer, len(shards), counts or {})
 

@@ -22,14 +22,13 @@ from typing import IO, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from datatrove.pipeline.base import PipelineStep
 from tokenizers import Tokenizer as Encoder
 
 from tagarela_dagster.corpus.executor import bytes_on_disk, run_ranks
 from tagarela_dagster.corpus.held_out import is_held_out
 from tagarela_dagster.corpus.ledger import Ledger
 from tagarela_dagster.corpus.shards import ShardWriter, read_batches, text_bytes
-from tagarela_dagster.corpus.stage import publish_parts, split_partition, write_part
+from tagarela_dagster.corpus.stage import ShardStage, publish_parts, write_part
 from tagarela_dagster.provenance.files import atomic_write
 from tagarela_dagster.provenance.fingerprint import hash_file
 from tagarela_dagster.provenance.lake import PartitionWriter
@@ -55,28 +54,21 @@ Counts = dict[str, dict[str, dict[str, int]]]
 """source -> variety -> COUNTED."""
 
 
-class TokenStage(PipelineStep):
+class TokenStage(ShardStage):
     """Tokenize input shard ``rank``."""
 
-    type = "Tagarela"
     name = "tokenize"
 
     def __init__(
         self,
-        stage: str,
-        partition: str,
+        writer: PartitionWriter,
         shards: Sequence[Path],
-        staging: Path,
         tokenizer: Path,
         held_out_share: float,
         seed: int,
         single_thread: bool,
     ) -> None:
-        super().__init__()
-        self.stage = stage
-        self.partition = partition
-        self.shards = list(shards)
-        self.staging = staging
+        super().__init__(writer, shards)
         self.tokenizer = tokenizer
         self.held_out_share = held_out_share
         self.seed = seed
@@ -87,7 +79,7 @@ class TokenStage(PipelineStep):
         if self.single_thread:
             os.environ["TOKENIZERS_PARALLELISM"] = "false"
         encoder = open_tokenizer(self.tokenizer)
-        ledger = Ledger(self.stage, *split_partition(self.partition))
+        ledger = self.new_ledger()
         name = f"{rank:05d}"
         folder = self.staging / "data"
         counts = _new_counts()
@@ -137,12 +129,9 @@ def tokenize_partition(
         tokenizer: folder that ``train_tokenizer`` wrote.
         held_out_share, seed: which documents are held out (dropped as ``held_out``).
     """
-    assert writer.partition is not None
     step = TokenStage(
-        writer.asset,
-        writer.partition,
+        writer,
         shards,
-        writer.staging,
         tokenizer,
         held_out_share,
         seed,

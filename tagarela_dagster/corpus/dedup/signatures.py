@@ -13,11 +13,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datatrove.pipeline.base import PipelineStep
 
 from tagarela_dagster.corpus.dedup.minhash import Signatures, Signer
 from tagarela_dagster.corpus.executor import bytes_on_disk, run_ranks
 from tagarela_dagster.corpus.shards import ShardWriter, read_batches, text_bytes
+from tagarela_dagster.corpus.stage import ShardStage
 from tagarela_dagster.provenance.files import atomic_write
 from tagarela_dagster.provenance.lake import PartitionWriter
 from tagarela_dagster.provenance.manifest import Manifest, Shard
@@ -77,16 +77,13 @@ def check_signatures(path: Path, section: Minhash) -> int:
     return int(metadata.num_rows)
 
 
-class SignStage(PipelineStep):
+class SignStage(ShardStage):
     """Sign document shard ``rank``."""
 
-    type = "Tagarela"
     name = "sign"
 
-    def __init__(self, shards: Sequence[Path], staging: Path, section: Minhash) -> None:
-        super().__init__()
-        self.shards = list(shards)
-        self.staging = staging
+    def __init__(self, writer: PartitionWriter, shards: Sequence[Path], section: Minhash) -> None:
+        super().__init__(writer, shards)
         self.section = section
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
@@ -111,7 +108,7 @@ def sign_partition(
     writer: PartitionWriter, shards: Sequence[Path], section: Minhash, *, workers: int = 1
 ) -> Manifest:
     """Sign a partition's document shards; a signature shard has its document shard's name."""
-    step = SignStage(shards, writer.staging, section)
+    step = SignStage(writer, shards, section)
     run_ranks(step, len(shards), workers, writer.staging / "executor", bytes_on_disk(shards))
     parts = [
         json.loads((writer.staging / "parts" / f"{rank:05d}.json").read_text(encoding="utf-8"))

@@ -14,14 +14,12 @@ from typing import Any
 from lxml import etree
 
 from tagarela_dagster.corpus.document import Document, Rejected
-from tagarela_dagster.corpus.sources.archive import Entry, reject_file, rejected
-from tagarela_dagster.corpus.sources.compressed import CompressedError
-from tagarela_dagster.corpus.sources.decoding import EncodingError
+from tagarela_dagster.corpus.sources.archive import Entry, reject_file
 from tagarela_dagster.corpus.sources.labels import date_of
-from tagarela_dagster.corpus.sources.markup_xml import XmlError, local, parse_xml, plain
+from tagarela_dagster.corpus.sources.markup_xml import local, plain
 from tagarela_dagster.corpus.sources.prose import detokenise
-from tagarela_dagster.corpus.sources.stream import read_all
 from tagarela_dagster.corpus.sources.subtitle_text import is_credit, plain_line
+from tagarela_dagster.corpus.sources.xml_entry import parse_entry
 
 MAX_BYTES = 50_000_000
 """Largest file; a long film with its tokens has some 2 MB."""
@@ -52,16 +50,10 @@ def read_upload(entry: Entry, identifier: str, imdb: str | None) -> Upload | Rej
         identifier: the upload's number.
         imdb: the film's number, None when it is not known.
     """
-    payload = b""
-    try:
-        payload = read_all(entry.stream, MAX_BYTES)
-        parsed = parse_xml(payload)
-    except CompressedError as error:
-        return rejected(error, entry.name)
-    except EncodingError as error:
-        return reject_file(entry, payload, "encoding", str(error))
-    except XmlError as error:
-        return reject_file(entry, payload, "malformed", str(error))
+    found = parse_entry(entry, MAX_BYTES)
+    if isinstance(found, Rejected):
+        return found
+    payload, parsed = found
     sentences = [text for text in map(_sentence, _sentences(parsed.root)) if text]
     kept = [text for text in sentences if not is_credit(text)]
     if not kept:

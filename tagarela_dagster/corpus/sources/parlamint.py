@@ -15,23 +15,19 @@ from typing import Any
 from lxml import etree
 
 from tagarela_dagster.corpus.document import Document, Rejected
-from tagarela_dagster.corpus.sources.archive import Entry, entries, reject_file, rejected
-from tagarela_dagster.corpus.sources.compressed import CompressedError
-from tagarela_dagster.corpus.sources.decoding import EncodingError
+from tagarela_dagster.corpus.sources.archive import Entry, entries, reject_file
 from tagarela_dagster.corpus.sources.labels import date_of, license_of
 from tagarela_dagster.corpus.sources.markup_xml import (
     XML_NAMESPACE,
-    XmlError,
     children,
     find,
     local,
-    parse_xml,
     plain,
     style,
     text_of,
 )
-from tagarela_dagster.corpus.sources.stream import read_all
 from tagarela_dagster.corpus.sources.unit import Unit
+from tagarela_dagster.corpus.sources.xml_entry import parse_entry
 from tagarela_dagster.recipe.sources import Source
 
 MAX_BYTES = 100_000_000
@@ -63,16 +59,10 @@ def read(unit: Unit, source: Source) -> Iterator[Document | Rejected]:
 
 
 def _sitting(entry: Entry) -> Document | Rejected:
-    payload = b""
-    try:
-        payload = read_all(entry.stream, MAX_BYTES)
-        parsed = parse_xml(payload)
-    except CompressedError as error:
-        return rejected(error, entry.name)
-    except EncodingError as error:
-        return reject_file(entry, payload, "encoding", str(error))
-    except XmlError as error:
-        return reject_file(entry, payload, "malformed", str(error))
+    found = parse_entry(entry, MAX_BYTES)
+    if isinstance(found, Rejected):
+        return found
+    payload, parsed = found
     root = parsed.root
     if local(root) == "teiCorpus":
         return reject_file(entry, payload, "corpus_root", "it includes the sittings", False)
