@@ -1,7 +1,8 @@
 """Corpus assets: from raw snapshots to clean document shards."""
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -9,6 +10,10 @@ from tagarela_dagster.assets.metadata import describe_clusters, describe_documen
 from tagarela_dagster.assets.step import materialize, station_arguments
 from tagarela_dagster.resources.home import workers
 from tagarela_dagster.resources.road import Road
+from tagarela_dagster.resources.stations import DOCUMENT_STAGES, ROAD
+
+if TYPE_CHECKING:
+    from tagarela_dagster.corpus.stage import Kernel
 
 CORPUS_LOOK: dict[str, Any] = {
     "group_name": "corpus",
@@ -53,17 +58,8 @@ def build_corpus(road: Road) -> list[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext, road: dg.ResourceParam[Road]
     ) -> dg.MaterializeResult:
         from tagarela_dagster.corpus.filtering.kernel import make_kernel
-        from tagarela_dagster.corpus.stage import run_stage
 
-        shards = road.kept_shards("documents", context.partition_key)
-        kernel = partial(make_kernel, road.recipe.corpus)
-        return materialize(
-            context,
-            road,
-            "filtered",
-            lambda out: run_stage(out, shards, kernel, workers=workers()),
-            describe_documents,
-        )
+        return _map_documents(context, road, "filtered", partial(make_kernel, road.recipe.corpus))
 
     @dg.asset(
         **station_arguments(road, "signatures", **look, kinds={"parquet", "numpy"}),
@@ -105,19 +101,10 @@ def build_corpus(road: Road) -> list[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext, road: dg.ResourceParam[Road]
     ) -> dg.MaterializeResult:
         from tagarela_dagster.corpus.dedup.keep import make_kernel
-        from tagarela_dagster.corpus.stage import run_stage
 
-        key = context.partition_key
-        shards = road.kept_shards("filtered", key)
-        keep_lists = road.lake.paths(road.lake.require("clusters"), f"keep/{key}.parquet")
-        kernel = partial(make_kernel, keep_lists)
-        return materialize(
-            context,
-            road,
-            "deduped",
-            lambda out: run_stage(out, shards, kernel, workers=workers()),
-            describe_documents,
-        )
+        keep_list = f"keep/{context.partition_key}.parquet"
+        keep_lists = road.lake.paths(road.lake.require("clusters"), keep_list)
+        return _map_documents(context, road, "deduped", partial(make_kernel, keep_lists))
 
     @dg.asset(
         **station_arguments(road, "clean", **look, kinds={"parquet", "python"}),
@@ -127,17 +114,24 @@ def build_corpus(road: Road) -> list[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext, road: dg.ResourceParam[Road]
     ) -> dg.MaterializeResult:
         from tagarela_dagster.corpus.decontamination import make_kernel
-        from tagarela_dagster.corpus.stage import run_stage
 
-        shards = road.kept_shards("deduped", context.partition_key)
         items = road.lake.paths(road.lake.require("benchmarks"), "items/")
-        kernel = partial(make_kernel, items, road.recipe.corpus.decontamination)
-        return materialize(
-            context,
-            road,
-            "clean",
-            lambda out: run_stage(out, shards, kernel, workers=workers()),
-            describe_documents,
-        )
+        section = road.recipe.corpus.decontamination
+        return _map_documents(context, road, "clean", partial(make_kernel, items, section))
 
     return [documents, filtered, signatures, clusters, deduped, clean]
+
+
+def _map_documents(
+    context: dg.AssetExecutionContext,
+    road: Road,
+    asset: str,
+    make_kernel: "Callable[[], Kernel]",
+) -> dg.MaterializeResult:
+    """Map the kept documents of the stage before with a kernel."""
+    from tagarela_dagster.corpus.stage import run_stage
+
+    before = next(read for read in ROAD[asset].reads if read in DOCUMENT_STAGES)
+    shards = road.kept_shards(before, context.partition_key)
+    run = partial(run_stage, shards=shards, make_kernel=make_kernel, workers=workers())
+    return materialize(context, road, asset, run, describe_documents)

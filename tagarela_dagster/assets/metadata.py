@@ -55,7 +55,10 @@ def describe_shards(road: Road, manifest: Manifest) -> dict[str, Any]:
 
 def describe_clusters(road: Road, manifest: Manifest) -> dict[str, Any]:
     """Counts of clusters and the largest of them."""
-    return describe_shards(road, manifest)
+    metadata = describe_shards(road, manifest)
+    if largest := manifest.counts["largest"]:
+        metadata["largest"] = table(largest)
+    return metadata
 
 
 def ledger_table(ledger: Ledger) -> dg.TableMetadataValue:

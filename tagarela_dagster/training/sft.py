@@ -11,7 +11,6 @@ was stopped starts again from its first step; a finished one does nothing.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shutil
 import sys
@@ -39,8 +38,6 @@ RECIPE_NAME = "recipe.yaml"
 WORK = ".work"
 WEIGHTS = "model.safetensors*"
 """Files that identify a model: its weights, or the index of their shards."""
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
