@@ -14,7 +14,8 @@ import orjson
 import pyarrow as pa
 
 from tagarela_dagster.corpus.document import Rejected
-from tagarela_dagster.corpus.sources.compressed import CompressedError, open_bounded
+from tagarela_dagster.corpus.sources.compressed import open_bounded
+from tagarela_dagster.corpus.sources.damage import CompressedError
 from tagarela_dagster.corpus.sources.stream import MAX_LINE
 
 JSON_LINES = tuple(

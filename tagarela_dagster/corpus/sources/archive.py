@@ -22,11 +22,13 @@ from tagarela_dagster.corpus.sources.compressed import (
     BOMB_BYTES,
     MAX_RATIO,
     BoundedStream,
+    open_bounded,
+)
+from tagarela_dagster.corpus.sources.damage import (
     BoundExceededError,
     CompressedError,
     CorruptError,
     TruncatedError,
-    open_bounded,
 )
 from tagarela_dagster.corpus.sources.tar import tar_members
 from tagarela_dagster.corpus.sources.unit import RawFile

@@ -17,6 +17,13 @@ from typing import Any, BinaryIO, cast
 
 import zstandard
 
+from tagarela_dagster.corpus.sources.damage import (
+    BoundExceededError,
+    CompressedError,
+    CorruptError,
+    TruncatedError,
+)
+
 MAX_BYTES = 200_000_000_000
 """Default bound of one stream; the largest known source file expands to some 20 GB."""
 MAX_RATIO = 200.0
@@ -30,37 +37,6 @@ XZ_MEMORY = 300_000_000
 _ZSTD_BLOCK = 1024
 """zstandard has no bound on a call's output: so many bytes expand to 32 MB at most."""
 _GZIP, _BZIP2, _XZ, _ZSTD = b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
-
-
-class CompressedError(Exception):
-    """A stream that cannot be read to its end.
-
-    Attributes:
-        reason: short machine name for a ``Rejected``: bomb, truncated, corrupt.
-        good_bytes: expanded bytes that were delivered before the error.
-    """
-
-    reason = "corrupt"
-
-    def __init__(self, detail: str, good_bytes: int = 0) -> None:
-        super().__init__(detail)
-        self.good_bytes = good_bytes
-
-
-class BoundExceededError(CompressedError):
-    """More expanded bytes than allowed: a decompression bomb, or a bound that is too low."""
-
-    reason = "bomb"
-
-
-class TruncatedError(CompressedError):
-    """The compressed data ends before the stream does."""
-
-    reason = "truncated"
-
-
-class CorruptError(CompressedError):
-    """The compressed data is damaged, or garbage follows it."""
 
 
 def compression(head: bytes) -> str | None:

@@ -23,7 +23,7 @@ from pydantic import Field
 
 from tagarela_dagster.corpus.document import Document, Rejected
 from tagarela_dagster.corpus.sources.archive import Entry, entries, rejected
-from tagarela_dagster.corpus.sources.compressed import CompressedError
+from tagarela_dagster.corpus.sources.damage import CompressedError
 from tagarela_dagster.corpus.sources.decoding import EncodingError, decode_line
 from tagarela_dagster.corpus.sources.prose import one_line
 from tagarela_dagster.corpus.sources.stream import lines

@@ -16,7 +16,7 @@ from typing import cast
 
 from tagarela_dagster.corpus.document import Document, Rejected
 from tagarela_dagster.corpus.sources.archive import Entry, entries, rejected
-from tagarela_dagster.corpus.sources.compressed import CompressedError
+from tagarela_dagster.corpus.sources.damage import CompressedError
 from tagarela_dagster.corpus.sources.formats.part import FilesOptions, FormatError, Part
 from tagarela_dagster.corpus.sources.unit import Unit
 from tagarela_dagster.recipe.sources import Source

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from tagarela_dagster.corpus.sources.compressed import CompressedError, open_bounded
+from tagarela_dagster.corpus.sources.compressed import open_bounded
+from tagarela_dagster.corpus.sources.damage import CompressedError, Damage
 
 BLOCK = 262_144
 MAX_PAGE = 16_000_000
@@ -40,16 +41,6 @@ class PageXml:
 
     data: bytes
     offset: str
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """Compressed bytes ``start`` to ``end`` that gave no pages, or a page that cannot be held."""
-
-    offset: str
-    reason: str
-    detail: str
-    bytes: int
 
 
 class _StreamError(Exception):

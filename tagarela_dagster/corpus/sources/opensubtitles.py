@@ -25,7 +25,7 @@ from tagarela_dagster.corpus.sources.archive import (
     zip_entry,
     zip_members,
 )
-from tagarela_dagster.corpus.sources.compressed import CompressedError
+from tagarela_dagster.corpus.sources.damage import CompressedError
 from tagarela_dagster.corpus.sources.opus_xml import Upload, read_upload
 from tagarela_dagster.corpus.sources.unit import UNIT_BYTES, RawFile, Unit
 from tagarela_dagster.recipe.base import Section

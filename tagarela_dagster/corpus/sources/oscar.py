@@ -15,7 +15,8 @@ import orjson
 from pydantic import Field
 
 from tagarela_dagster.corpus.document import Document, Rejected
-from tagarela_dagster.corpus.sources.compressed import CompressedError, open_bounded
+from tagarela_dagster.corpus.sources.compressed import open_bounded
+from tagarela_dagster.corpus.sources.damage import CompressedError
 from tagarela_dagster.corpus.sources.stream import lines
 from tagarela_dagster.corpus.sources.unit import RawFile, Unit
 from tagarela_dagster.recipe.base import Section

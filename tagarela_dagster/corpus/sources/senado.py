@@ -21,7 +21,7 @@ import orjson
 
 from tagarela_dagster.corpus.document import Document, Rejected
 from tagarela_dagster.corpus.sources.archive import Entry, entries, reject_file, rejected
-from tagarela_dagster.corpus.sources.compressed import CompressedError
+from tagarela_dagster.corpus.sources.damage import CompressedError
 from tagarela_dagster.corpus.sources.decoding import EncodingError, decode_text
 from tagarela_dagster.corpus.sources.labels import date_of
 from tagarela_dagster.corpus.sources.prose import one_line, tidy

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tagarela_dagster.corpus.document import Document, Rejected
 from tagarela_dagster.corpus.sources.archive import Entry, entries, reject_file, rejected
-from tagarela_dagster.corpus.sources.compressed import CompressedError
+from tagarela_dagster.corpus.sources.damage import CompressedError
 from tagarela_dagster.corpus.sources.decoding import EncodingError, decode_text
 from tagarela_dagster.corpus.sources.stream import read_all
 from tagarela_dagster.corpus.sources.subtitle_text import srt_dialogue

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tagarela_dagster.corpus.sources.compressed import BLOCK, BoundedStream, BoundExceededError
+from tagarela_dagster.corpus.sources.compressed import BLOCK, BoundedStream
+from tagarela_dagster.corpus.sources.damage import BoundExceededError
 
 MAX_LINE = 64_000_000
 """Bytes of the longest line that is held in memory."""

@@ -11,9 +11,8 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tagarela_dagster.corpus.sources.compressed import (
-    BLOCK,
-    BoundedStream,
+from tagarela_dagster.corpus.sources.compressed import BLOCK, BoundedStream
+from tagarela_dagster.corpus.sources.damage import (
     BoundExceededError,
     CompressedError,
     CorruptError,

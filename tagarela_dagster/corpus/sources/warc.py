@@ -19,9 +19,10 @@ from warcio.bufferedreaders import ChunkedDataReader
 
 from tagarela_dagster.corpus.document import Document, Rejected
 from tagarela_dagster.corpus.sources.charset import decode
+from tagarela_dagster.corpus.sources.damage import Damage
 from tagarela_dagster.corpus.sources.extraction import DEADLINE_S, ExtractionError, extract_html
 from tagarela_dagster.corpus.sources.unit import RawFile
-from tagarela_dagster.corpus.sources.warc_records import Damage, RawRecord, read_records
+from tagarela_dagster.corpus.sources.warc_records import RawRecord, read_records
 from tagarela_dagster.recipe.base import Section
 from tagarela_dagster.recipe.sources import Source
 

@@ -18,6 +18,7 @@ from warcio.bufferedreaders import BufferedReader
 from warcio.recordloader import ArcWarcRecord, ArcWarcRecordLoader
 from warcio.statusandheaders import StatusAndHeadersParser
 
+from tagarela_dagster.corpus.sources.damage import Damage
 from tagarela_dagster.corpus.sources.gzip_members import (
     BLOCK,
     MemberError,
@@ -66,16 +67,6 @@ class RawRecord:
     length: int
     complete: bool
     offset: str
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """A place where no record could be read; ``bytes`` are the raw bytes that were skipped."""
-
-    offset: str
-    reason: str
-    detail: str
-    bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from lxml import etree
 from pydantic import Field
 
 from tagarela_dagster.corpus.document import Document, Rejected
-from tagarela_dagster.corpus.sources.compressed import CompressedError, open_bounded
+from tagarela_dagster.corpus.sources.compressed import open_bounded
+from tagarela_dagster.corpus.sources.damage import CompressedError
 from tagarela_dagster.corpus.sources.deadline import DeadlineError, deadline
 from tagarela_dagster.corpus.sources.mediawiki_dump import BZIP2, PageXml, read_pages
 from tagarela_dagster.corpus.sources.stream import lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tagarela_dagster.corpus.document import Rejected
 from tagarela_dagster.corpus.sources.archive import Entry, reject_file, rejected
-from tagarela_dagster.corpus.sources.compressed import CompressedError
+from tagarela_dagster.corpus.sources.damage import CompressedError
 from tagarela_dagster.corpus.sources.decoding import EncodingError
 from tagarela_dagster.corpus.sources.markup_xml import Parsed, XmlError, parse_xml
 from tagarela_dagster.corpus.sources.stream import read_all

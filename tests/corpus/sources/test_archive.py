@@ -14,7 +14,7 @@ import pytest
 
 from tagarela_dagster.corpus.document import Rejected
 from tagarela_dagster.corpus.sources.archive import Entry, entries
-from tagarela_dagster.corpus.sources.compressed import CompressedError, TruncatedError
+from tagarela_dagster.corpus.sources.damage import CompressedError, TruncatedError
 from tagarela_dagster.corpus.sources.unit import RawFile
 
 ONE = "Era uma vez um gato maltês, tocava piano e falava francês.\n".encode() * 50

@@ -13,13 +13,12 @@ import pytest
 import zstandard
 
 from tagarela_dagster.corpus.sources import compressed
-from tagarela_dagster.corpus.sources.compressed import (
+from tagarela_dagster.corpus.sources.compressed import bounded, open_bounded
+from tagarela_dagster.corpus.sources.damage import (
     BoundExceededError,
     CompressedError,
     CorruptError,
     TruncatedError,
-    bounded,
-    open_bounded,
 )
 from tagarela_dagster.corpus.sources.stream import lines, read_all
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tagarela_dagster.corpus.document import Rejected
-from tagarela_dagster.corpus.sources.compressed import CompressedError
+from tagarela_dagster.corpus.sources.damage import CompressedError
 from tagarela_dagster.corpus.sources.decoding import EncodingError, decode_line
 from tagarela_dagster.corpus.sources.formats.part import FormatError, Part
 from tagarela_dagster.corpus.sources.stream import lines
