@@ -35,7 +35,7 @@ from tagarela_dagster.corpus.dedup.minhash import Signer
 from tagarela_dagster.corpus.dedup.resolve import Group, resolve
 from tagarela_dagster.corpus.dedup.signatures import signature_batch, signature_schema
 from tagarela_dagster.corpus.shards import ShardWriter
-from tagarela_dagster.recipe.corpus import Dedup
+from tagarela_dagster.recipe.dedup import Dedup
 
 ROOT = Path(__file__).parents[1]
 MIRROR = Path(os.environ.get("TAGARELA_MIRROR") or ROOT.parent / "shared" / "data") / "corpus"

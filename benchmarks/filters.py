@@ -35,7 +35,8 @@ from tagarela_dagster.corpus.filtering.kernel import make_kernel
 from tagarela_dagster.corpus.filtering.rules import decide, quality_rules, repetition_rules
 from tagarela_dagster.corpus.filtering.signals import text_signals
 from tagarela_dagster.corpus.filtering.words import Lexicon
-from tagarela_dagster.recipe.corpus import Corpus, Licenses, Quality, Repetition
+from tagarela_dagster.recipe.corpus import Corpus
+from tagarela_dagster.recipe.filtering import Licenses, Quality, Repetition
 
 ARCHIVES = (
     "politics/programas-eleitorais-pt",

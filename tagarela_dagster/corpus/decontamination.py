@@ -26,7 +26,7 @@ from tagarela_dagster.corpus.dedup.normalize import normalize
 from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA
 from tagarela_dagster.corpus.shards import read_batches
 from tagarela_dagster.corpus.stage import Kernel, Outcome
-from tagarela_dagster.recipe.corpus import Decontamination
+from tagarela_dagster.recipe.decontamination import Decontamination
 
 REASON_PREFIX = "benchmark_"
 META_KEY = "contamination"

@@ -62,6 +62,15 @@ DOCUMENT_SCHEMA = pa.schema(
 )
 """Columns of every document shard. ``meta`` is a JSON object of the source's native fields."""
 
+EDITS = ("cleanup", "pii")
+"""Every edit of a document's text, in the order in which they are made."""
+
+MEASURED_SCHEMA = DOCUMENT_SCHEMA.append(pa.field("bytes_in", pa.int64(), nullable=False)).append(
+    pa.field("removed", pa.struct([pa.field(name, pa.int64()) for name in EDITS]), nullable=False)
+)
+"""Columns of a measured shard: the document, the bytes of text it came in with, and the bytes
+that each edit took from it (negative when it added some)."""
+
 DROPPED_SCHEMA = DOCUMENT_SCHEMA.append(pa.field("reason", pa.string(), nullable=False))
 """Columns of a shard of dropped documents."""
 

@@ -26,7 +26,7 @@ from tagarela_dagster.corpus.decontamination import (
 from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA, Document
 from tagarela_dagster.corpus.stage import run_stage
 from tagarela_dagster.provenance.lake import Lake
-from tagarela_dagster.recipe.corpus import Decontamination
+from tagarela_dagster.recipe.decontamination import Decontamination
 
 BAKER = (
     "O padeiro levantava-se às três da manhã para acender o forno, amassar a farinha e deixar "

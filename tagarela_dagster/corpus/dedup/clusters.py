@@ -24,7 +24,7 @@ from tagarela_dagster.corpus.dedup.resolve import Group, Resolution, read_ids, r
 from tagarela_dagster.provenance.files import atomic_path
 from tagarela_dagster.provenance.lake import PartitionWriter
 from tagarela_dagster.provenance.manifest import Manifest, Shard
-from tagarela_dagster.recipe.corpus import Dedup
+from tagarela_dagster.recipe.dedup import Dedup
 
 NAME = "clusters.parquet"
 ROW_GROUP = 65_536

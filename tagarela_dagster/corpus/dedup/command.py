@@ -35,7 +35,7 @@ from tagarela_dagster.corpus.tables import (
     read_tables,
     table_schema,
 )
-from tagarela_dagster.recipe.corpus import Dedup
+from tagarela_dagster.recipe.dedup import Dedup
 
 CLUSTER_SCHEMA = pa.schema(
     [

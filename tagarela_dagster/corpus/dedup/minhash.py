@@ -17,7 +17,7 @@ from xxhash import xxh3_128_digest, xxh64_intdigest
 
 from tagarela_dagster.corpus.dedup.normalize import normalize
 from tagarela_dagster.corpus.filtering.words import MAX_CHUNKS, Lexicon
-from tagarela_dagster.recipe.corpus import Minhash
+from tagarela_dagster.recipe.dedup import Minhash
 
 BLOCK = 8_192
 """Shingles hashed at a time: 64 KiB, so that the block stays in the processor's cache."""

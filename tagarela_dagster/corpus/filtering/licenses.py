@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from tagarela_dagster.recipe.corpus import Licenses
+from tagarela_dagster.recipe.filtering import Licenses
 
 
 def judge(license_: str | None, section: Licenses) -> str | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from tagarela_dagster.corpus.filtering.check_digits import IBAN_LENGTHS, is_iban
 from tagarela_dagster.corpus.filtering.pii_forms import BEFORE, FORMS, IBAN, NEAR
-from tagarela_dagster.recipe.corpus import Pii
+from tagarela_dagster.recipe.filtering import Pii
 
 PLACEHOLDERS = {
     "email": "[e-mail]",

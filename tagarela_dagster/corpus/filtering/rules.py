@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tagarela_dagster.recipe.corpus import Quality, Repetition
+from tagarela_dagster.recipe.filtering import Quality, Repetition
 
 Values = NDArray[np.floating]
 

@@ -16,7 +16,7 @@ from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA, Document, document
 from tagarela_dagster.corpus.stage import run_stage
 from tagarela_dagster.provenance.lake import Lake
 from tagarela_dagster.provenance.manifest import Manifest
-from tagarela_dagster.recipe.corpus import Dedup, Minhash
+from tagarela_dagster.recipe.dedup import Dedup, Minhash
 from tests.corpus.dedup.texts import (
     ARGUMENTS,
     LIGHTHOUSE,

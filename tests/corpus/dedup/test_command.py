@@ -10,7 +10,7 @@ import pytest
 from tagarela_dagster.corpus.dedup.command import dedup_files
 from tagarela_dagster.corpus.filtering.results import OutputError
 from tagarela_dagster.corpus.tables import TableError
-from tagarela_dagster.recipe.corpus import Dedup
+from tagarela_dagster.recipe.dedup import Dedup
 from tests.corpus.dedup.texts import LIGHTHOUSE, MARKET, MARKET_SHOUTED, RIVER, RIVER_LATER, SHORT
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tagarela_dagster.corpus.dedup import minhash
 from tagarela_dagster.corpus.dedup.minhash import Signer, hash_shingles, parameters
 from tagarela_dagster.corpus.dedup.normalize import normalize
-from tagarela_dagster.recipe.corpus import Minhash
+from tagarela_dagster.recipe.dedup import Minhash
 from tests.corpus.dedup.texts import LIGHTHOUSE, MARKET, RIVER, RIVER_LATER, SHORT
 
 HARD = (

@@ -17,7 +17,7 @@ from warcio.archiveiterator import ArchiveIterator
 
 from tagarela_dagster.corpus.dedup.command import dedup_files
 from tagarela_dagster.corpus.dedup.minhash import Signer, hash_shingles
-from tagarela_dagster.recipe.corpus import Dedup, Minhash
+from tagarela_dagster.recipe.dedup import Dedup, Minhash
 
 MIRROR = Path(os.environ.get("TAGARELA_MIRROR") or Path(__file__).parents[4] / "shared" / "data")
 pytestmark = pytest.mark.mirror

@@ -12,7 +12,7 @@ from tagarela_dagster.corpus.dedup.signatures import sign_partition
 from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA, Document
 from tagarela_dagster.provenance.lake import Lake
 from tagarela_dagster.provenance.manifest import Manifest
-from tagarela_dagster.recipe.corpus import Dedup, Minhash
+from tagarela_dagster.recipe.dedup import Dedup, Minhash
 
 ARGUMENTS = {"code_version": "c", "section": {}, "inputs": {}}
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tagarela_dagster.corpus.filtering.rules import decide, quality_rules, repetition_rules
 from tagarela_dagster.corpus.filtering.signals import text_signals
 from tagarela_dagster.corpus.filtering.words import Lexicon
-from tagarela_dagster.recipe.corpus import Quality, Repetition
+from tagarela_dagster.recipe.filtering import Quality, Repetition
 
 MARKET = """O mercado da vila abre às sete da manhã, quando o nevoeiro ainda cobre o rio.
 As vendedoras chegam com cestos de figos, de couves e de pão de milho, e arrumam tudo em silêncio.

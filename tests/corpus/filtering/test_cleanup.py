@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagarela_dagster.corpus.filtering.cleanup import _SUSPECT, clean, repair
-from tagarela_dagster.recipe.corpus import Cleanup
+from tagarela_dagster.recipe.filtering import Cleanup
 from tests.corpus.filtering.filter_prose import BUS, MARKET, PROSE, REPORT
 
 

@@ -4,7 +4,7 @@ import pytest
 from datatrove.utils.text import TERMINAL_PUNCTUATION
 from hypothesis import given, settings
 
-from tagarela_dagster.recipe.corpus import Quality
+from tagarela_dagster.recipe.filtering import Quality
 from tests.corpus.filtering.filter_prose import (
     MARKET,
     PROSE,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 
-from tagarela_dagster.recipe.corpus import Quality
+from tagarela_dagster.recipe.filtering import Quality
 from tests.corpus.filtering.filter_prose import (
     BUS,
     MARKET,

@@ -13,15 +13,8 @@ from tagarela_dagster.corpus.filtering.kernel import make_kernel
 from tagarela_dagster.corpus.filtering.signals import RULE_SIGNALS
 from tagarela_dagster.corpus.shards import text_bytes
 from tagarela_dagster.corpus.stage import Outcome
-from tagarela_dagster.recipe.corpus import (
-    Cleanup,
-    Corpus,
-    Language,
-    Licenses,
-    Pii,
-    Quality,
-    Repetition,
-)
+from tagarela_dagster.recipe.corpus import Corpus
+from tagarela_dagster.recipe.filtering import Cleanup, Language, Licenses, Pii, Quality, Repetition
 from tests.corpus.filtering.filter_prose import BUS, MARKET, REPORT
 from tests.corpus.filtering.test_language import GALICIAN, SPANISH
 

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from tagarela_dagster.corpus.filtering.language import WINDOW, excerpt, identify, is_kept
-from tagarela_dagster.recipe.corpus import Language
+from tagarela_dagster.recipe.filtering import Language
 from tests.corpus.filtering.filter_prose import BUS, MARKET, PROSE
 
 GALICIAN = """Onte pola mañá choveu moito na aldea e os veciños non puideron saír ao campo.

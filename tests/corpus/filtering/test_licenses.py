@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tagarela_dagster.corpus.filtering.licenses import judge
-from tagarela_dagster.recipe.corpus import Licenses
+from tagarela_dagster.recipe.filtering import Licenses
 
 
 @pytest.mark.parametrize("name", [None, "", "  "])

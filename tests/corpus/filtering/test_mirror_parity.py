@@ -13,7 +13,7 @@ from datatrove.utils.word_tokenizers import load_word_tokenizer
 from tagarela_dagster.corpus.filtering.rules import decide, quality_rules, repetition_rules
 from tagarela_dagster.corpus.filtering.signals import text_signals
 from tagarela_dagster.corpus.filtering.words import Lexicon
-from tagarela_dagster.recipe.corpus import Quality, Repetition
+from tagarela_dagster.recipe.filtering import Quality, Repetition
 from tests.corpus.filtering.filter_prose import (
     fineweb_filter,
     gopher_filter,

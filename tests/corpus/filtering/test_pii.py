@@ -4,7 +4,7 @@ import pytest
 
 from tagarela_dagster.corpus.filtering.pii import PLACEHOLDERS, find, treat
 from tagarela_dagster.corpus.filtering.pii_forms import FORMS, NEAR
-from tagarela_dagster.recipe.corpus import Pii
+from tagarela_dagster.recipe.filtering import Pii
 from tests.corpus.filtering.filter_prose import PROSE
 
 ALL = Pii(kinds=list(PLACEHOLDERS))

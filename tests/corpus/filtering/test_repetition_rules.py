@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from tagarela_dagster.corpus.filtering.signals import text_signals
-from tagarela_dagster.recipe.corpus import Repetition
+from tagarela_dagster.recipe.filtering import Repetition
 from tests.corpus.filtering.filter_prose import (
     BUS,
     MARKET,

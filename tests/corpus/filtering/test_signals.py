@@ -7,7 +7,7 @@ import numpy as np
 from tagarela_dagster.corpus.document import SIGNALS
 from tagarela_dagster.corpus.filtering.rules import decide, quality_rules, repetition_rules
 from tagarela_dagster.corpus.filtering.signals import RULE_SIGNALS, text_signals
-from tagarela_dagster.recipe.corpus import Quality, Repetition
+from tagarela_dagster.recipe.filtering import Quality, Repetition
 from tests.corpus.filtering.filter_prose import PROSE, lexicon_of
 
 STOP_WORDS = ("de", "que", "a")
