@@ -1,19 +1,19 @@
 """Corpus assets: from raw snapshots to clean document shards."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
-from tagarela_dagster.assets.metadata import describe_clusters, describe_documents, describe_shards
+from tagarela_dagster.assets.metadata import (
+    describe_clusters,
+    describe_decisions,
+    describe_documents,
+    describe_shards,
+)
 from tagarela_dagster.assets.step import materialize, station_arguments
 from tagarela_dagster.resources.home import workers
 from tagarela_dagster.resources.road import Road
-from tagarela_dagster.resources.stations import DOCUMENT_STAGES, ROAD
-
-if TYPE_CHECKING:
-    from tagarela_dagster.corpus.stage import Kernel
 
 CORPUS_LOOK: dict[str, Any] = {
     "group_name": "corpus",
@@ -49,17 +49,24 @@ def build_corpus(road: Road) -> list[dg.AssetsDefinition]:
         return materialize(context, road, "documents", read, describe_documents)
 
     @dg.asset(
-        **station_arguments(road, "filtered", **look, kinds={"parquet", "python"}),
-        description="Documents that pass the licence gate, line clean-up, language, repetition "
-        "and quality rules; personal data replaced.\n\nThresholds are FineWeb-2's for Portuguese "
-        "unless the recipe says otherwise. Dropped documents are kept aside with their reason.",
+        **station_arguments(road, "measured", **look, kinds={"parquet", "python"}),
+        description="Documents with their lines cleaned and personal data replaced, and every "
+        "signal of every document.\n\nNothing is dropped here: a threshold can change without any "
+        "text being read again.",
     )
-    def filtered(
+    def measured(
         context: dg.AssetExecutionContext, road: dg.ResourceParam[Road]
     ) -> dg.MaterializeResult:
-        from tagarela_dagster.corpus.filtering.kernel import make_kernel
+        from tagarela_dagster.corpus.filtering.measure import measure_partition
 
-        return _map_documents(context, road, "filtered", partial(make_kernel, road.recipe.corpus))
+        measure = partial(
+            measure_partition,
+            shards=road.beside(context.partition_key, ("documents", "kept/")),
+            corpus=road.recipe.corpus,
+            lexicon=road.home.lexicon,
+            workers=workers(),
+        )
+        return materialize(context, road, "measured", measure, describe_documents)
 
     @dg.asset(
         **station_arguments(road, "signatures", **look, kinds={"parquet", "numpy"}),
@@ -71,10 +78,32 @@ def build_corpus(road: Road) -> list[dg.AssetsDefinition]:
     ) -> dg.MaterializeResult:
         from tagarela_dagster.corpus.dedup.signatures import sign_partition
 
-        shards = road.kept_shards("filtered", context.partition_key)
-        section = road.recipe.corpus.dedup.minhash
-        sign = partial(sign_partition, shards=shards, section=section, workers=workers())
+        sign = partial(
+            sign_partition,
+            shards=road.beside(context.partition_key, ("measured", "kept/")),
+            section=road.recipe.corpus.dedup.minhash,
+            workers=workers(),
+        )
         return materialize(context, road, "signatures", sign, describe_shards)
+
+    @dg.asset(
+        **station_arguments(road, "filtered", **look, kinds={"parquet", "python"}),
+        description="Which documents pass the licence gate, language, repetition and quality "
+        "rules, and why the others do not.\n\nThresholds are FineWeb-2's for Portuguese unless "
+        "the recipe says otherwise. Decisions only: no text is read or written.",
+    )
+    def filtered(
+        context: dg.AssetExecutionContext, road: dg.ResourceParam[Road]
+    ) -> dg.MaterializeResult:
+        from tagarela_dagster.corpus.filtering.decide import decide_partition
+
+        decide = partial(
+            decide_partition,
+            shards=road.beside(context.partition_key, ("measured", "kept/")),
+            corpus=road.recipe.corpus,
+            workers=workers(),
+        )
+        return materialize(context, road, "filtered", decide, describe_decisions)
 
     @dg.asset(
         **station_arguments(road, "clusters", **look, kinds={"parquet", "polars"}),
@@ -86,52 +115,64 @@ def build_corpus(road: Road) -> list[dg.AssetsDefinition]:
     ) -> dg.MaterializeResult:
         from tagarela_dagster.corpus.dedup.clusters import cluster_partitions
 
-        signed = {m.partition or "": road.lake.paths(m) for m in road.published("signatures")}
+        keys = [m.partition or "" for m in road.published("filtered")]
+        signed = {
+            key: road.lake.paths(road.require("signatures", key), "signatures/") for key in keys
+        }
+        decisions = {
+            key: road.lake.paths(road.require("filtered", key), "decisions/") for key in keys
+        }
         ranks = {name: source.rank for name, source in road.recipe.sources.items()}
         cluster = partial(
-            cluster_partitions, signed=signed, section=road.recipe.corpus.dedup, ranks=ranks
+            cluster_partitions,
+            signed=signed,
+            decisions=decisions,
+            section=road.recipe.corpus.dedup,
+            ranks=ranks,
         )
         return materialize(context, road, "clusters", cluster, describe_clusters)
 
     @dg.asset(
         **station_arguments(road, "deduped", **look, kinds={"parquet", "python"}),
-        description="One document of each group of duplicates.",
+        description="One document of each group of duplicates: the keep-list laid over the "
+        "filters' decisions.",
     )
     def deduped(
         context: dg.AssetExecutionContext, road: dg.ResourceParam[Road]
     ) -> dg.MaterializeResult:
-        from tagarela_dagster.corpus.dedup.keep import make_kernel
+        from tagarela_dagster.corpus.dedup.deduped import dedup_partition
 
-        keep_list = f"keep/{context.partition_key}.parquet"
-        keep_lists = road.lake.paths(road.lake.require("clusters"), keep_list)
-        return _map_documents(context, road, "deduped", partial(make_kernel, keep_lists))
+        key = context.partition_key
+        dedup = partial(
+            dedup_partition,
+            shards=road.beside(key, ("filtered", "decisions/")),
+            keep_list=road.lake.paths(road.lake.require("clusters"), f"keep/{key}.parquet"),
+            workers=workers(),
+        )
+        return materialize(context, road, "deduped", dedup, describe_decisions)
 
     @dg.asset(
         **station_arguments(road, "clean", **look, kinds={"parquet", "python"}),
-        description="Documents without any benchmark item: ready to train on.",
+        description="The documents that are kept, without any benchmark item: ready to train on."
+        "\n\nA refresh writes only the shards whose decisions have changed.",
     )
     def clean(
         context: dg.AssetExecutionContext, road: dg.ResourceParam[Road]
     ) -> dg.MaterializeResult:
+        from tagarela_dagster.corpus.cleaning import clean_partition
         from tagarela_dagster.corpus.decontamination import make_kernel
 
-        items = road.lake.paths(road.lake.require("benchmarks"), "items/")
-        section = road.recipe.corpus.decontamination
-        return _map_documents(context, road, "clean", partial(make_kernel, items, section))
+        benchmarks = road.lake.require("benchmarks")
+        items = road.lake.paths(benchmarks, "items/")
+        clean_ = partial(
+            clean_partition,
+            shards=road.beside(
+                context.partition_key, ("measured", "kept/"), ("deduped", "decisions/")
+            ),
+            make_kernel=partial(make_kernel, items, road.recipe.corpus.decontamination),
+            shared={"benchmarks": benchmarks.hash},
+            workers=workers(),
+        )
+        return materialize(context, road, "clean", clean_, describe_documents)
 
-    return [documents, filtered, signatures, clusters, deduped, clean]
-
-
-def _map_documents(
-    context: dg.AssetExecutionContext,
-    road: Road,
-    asset: str,
-    make_kernel: "Callable[[], Kernel]",
-) -> dg.MaterializeResult:
-    """Map the kept documents of the stage before with a kernel."""
-    from tagarela_dagster.corpus.stage import run_stage
-
-    before = next(read for read in ROAD[asset].reads if read in DOCUMENT_STAGES)
-    shards = road.kept_shards(before, context.partition_key)
-    run = partial(run_stage, shards=shards, make_kernel=make_kernel, workers=workers())
-    return materialize(context, road, asset, run, describe_documents)
+    return [documents, measured, signatures, filtered, clusters, deduped, clean]

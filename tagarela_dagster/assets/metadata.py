@@ -18,6 +18,8 @@ from tagarela_dagster.resources.road import Road
 
 SAMPLE_DOCUMENTS = 4
 SAMPLE_CHARACTERS = 120
+SAMPLE_WINDOW = 512
+"""Documents looked at for a sample: the beginning of a shard."""
 QUARANTINE_ROWS = 8
 
 
@@ -40,6 +42,14 @@ def describe_documents(road: Road, manifest: Manifest) -> dict[str, Any]:
         metadata["sample_dropped"] = sample
     if quarantine := _quarantine(road, manifest):
         metadata["quarantine"] = quarantine
+    return metadata
+
+
+def describe_decisions(road: Road, manifest: Manifest) -> dict[str, Any]:
+    """Ledger of decisions, and some documents that were dropped, with their measured text."""
+    metadata = describe_documents(road, manifest)
+    if dropped := _dropped(road, manifest):
+        metadata["sample_dropped"] = table(dropped)
     return metadata
 
 
@@ -94,6 +104,32 @@ def _sample(
         if len(rows) >= SAMPLE_DOCUMENTS:
             break
     return table(rows[:SAMPLE_DOCUMENTS]) if rows else None
+
+
+def _dropped(road: Road, manifest: Manifest) -> list[dict[str, Any]]:
+    """A few documents that this stage dropped, from the first row groups of its shards."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    reasons = sorted(manifest.counts["ledger"]["dropped"])
+    measured = road.lake.manifest("measured", manifest.partition)
+    rows: list[dict[str, Any]] = []
+    texts = {path.stem: path for path in road.lake.paths(measured, "kept/")} if measured else {}
+    for path in road.lake.paths(manifest, "decisions/"):
+        if path.stem not in texts or len(rows) >= SAMPLE_DOCUMENTS:
+            break
+        with pq.ParquetFile(texts[path.stem]) as file, pq.ParquetFile(path) as decisions:
+            batch = next(file.iter_batches(SAMPLE_WINDOW, columns=["title", "text"]), None)
+            decided = next(decisions.iter_batches(SAMPLE_WINDOW, columns=["reason"]), None)
+        if batch is None or decided is None:
+            continue
+        reason = decided.column("reason")
+        ours = pc.indices_nonzero(pc.is_in(reason, pa.array(reasons, pa.string())))
+        for row in ours.to_pylist()[: SAMPLE_DOCUMENTS - len(rows)]:
+            text = batch.column("text")[row].as_py()
+            rows.append({"reason": reason[row].as_py(), "text": _cell(text)})
+    return rows
 
 
 def _quarantine(road: Road, manifest: Manifest) -> dg.TableMetadataValue | None:

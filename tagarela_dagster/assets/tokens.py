@@ -53,7 +53,7 @@ def build_tokens(road: Road) -> list[dg.AssetsDefinition]:
 
         tokenize = partial(
             tokenize_partition,
-            shards=road.kept_shards("clean", context.partition_key),
+            shards=road.beside(context.partition_key, ("clean", "kept/")),
             tokenizer=road.lake.data("tokenizer"),
             held_out_share=road.recipe.evals.held_out.share,
             seed=road.recipe.seed,

@@ -17,8 +17,9 @@ from tagarela_dagster.resources.stations import ROAD
 CORPUS_STATIONS = (
     "benchmarks",
     "documents",
-    "filtered",
+    "measured",
     "signatures",
+    "filtered",
     "clusters",
     "deduped",
     "clean",

@@ -22,7 +22,7 @@ from tagarela_dagster.corpus.ledger import QUARANTINE_PREFIX, Ledger
 from tagarela_dagster.corpus.shards import ShardWriter
 from tagarela_dagster.corpus.sources.registry import reader
 from tagarela_dagster.corpus.sources.unit import Unit
-from tagarela_dagster.corpus.stage import publish_parts, split_partition, write_part
+from tagarela_dagster.corpus.stage import publish_parts, split_partition, sum_counts, write_part
 from tagarela_dagster.provenance.files import atomic_write
 from tagarela_dagster.provenance.lake import PartitionWriter
 from tagarela_dagster.provenance.manifest import Manifest
@@ -154,7 +154,8 @@ def read_partition(
         for unit in units
     )
     run_ranks(step, len(units), workers, writer.staging / "executor", raw_bytes)
-    return publish_parts(writer, len(units), {"units": len(units), "raw_bytes": raw_bytes})
+    counts = {"units": len(units), "raw_bytes": raw_bytes}
+    return publish_parts(writer, len(units), lambda parts: {**sum_counts(parts), **counts})
 
 
 @contextmanager

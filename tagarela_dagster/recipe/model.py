@@ -51,10 +51,17 @@ class Recipe(Section):
             "shard_megabytes": corpus.shard_megabytes,
             "max_document_megabytes": corpus.max_document_megabytes,
         }
-        rules = ("cleanup", "language", "repetition", "quality", "pii", "licenses")
+        measures = {
+            "cleanup": corpus.cleanup.as_json(),
+            "language": corpus.language.enabled,
+            "stop_words": corpus.quality.stop_words,
+            "pii": corpus.pii.measured(),
+        }
+        rules = ("licenses", "language", "repetition", "quality", "pii")
         held_out = self.evals.held_out.as_json()
         sections: dict[str, dict[str, Any]] = {
             "documents": {"sources": sources, **limits},
+            "measured": measures,
             "filtered": {rule: getattr(corpus, rule).as_json() for rule in rules},
             "signatures": {"minhash": corpus.dedup.minhash.as_json()},
             "clusters": {"dedup": corpus.dedup.as_json(), "ranks": ranks},

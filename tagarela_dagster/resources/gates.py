@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from tagarela_dagster.corpus.ledger import Ledger, LedgerError
 from tagarela_dagster.provenance.lake import Lake
 from tagarela_dagster.provenance.manifest import Manifest
-from tagarela_dagster.resources.stations import DOCUMENT_STAGES, ROAD, SOURCE
+from tagarela_dagster.resources.stations import DOCUMENT_STAGES
 
 MAX_QUARANTINED_SHARE = 0.5
 """A snapshot of which more than half is damaged is a wrong format or a broken download."""
@@ -46,15 +46,16 @@ def ledger_balances(lake: Lake, manifest: Manifest) -> Verdict:
         ledger.check()
     except LedgerError as error:
         return Verdict(False, str(error), numbers)
-    kept = sum(shard.rows for shard in manifest.select("kept/"))
-    if manifest.asset != "tokens" and kept != ledger.documents_kept:
+    shards = manifest.select("kept/")
+    kept = sum(shard.rows for shard in shards)
+    if shards and kept != ledger.documents_kept:
         return Verdict(
             False,
             f"the shards hold {kept} documents, the account says {ledger.documents_kept}",
             numbers,
         )
-    before = [r for r in ROAD[manifest.asset].reads if r in DOCUMENT_STAGES and r != SOURCE]
-    for name in before:
+    place = DOCUMENT_STAGES.index(manifest.asset)
+    for name in DOCUMENT_STAGES[:place][-1:]:
         previous = lake.manifest(name, manifest.partition)
         if previous and manifest.inputs.get(f"{name}[{manifest.partition}]") == previous.hash:
             given = Ledger.from_json(previous.counts["ledger"])
@@ -112,6 +113,7 @@ def scores_are_complete(lake: Lake, manifest: Manifest) -> Verdict:
 
 GATES: dict[str, dict[str, Gate]] = {
     "documents": {"ledger_balances": ledger_balances, "input_is_sound": input_is_sound},
+    "measured": {"ledger_balances": ledger_balances},
     "filtered": {"ledger_balances": ledger_balances},
     "deduped": {"ledger_balances": ledger_balances},
     "clean": {"ledger_balances": ledger_balances},

@@ -47,6 +47,11 @@ class Home:
         """Dagster's instance: runs, events, schedules (SQLite)."""
         return self.root / "dagster"
 
+    @property
+    def lexicon(self) -> Path:
+        """What spaCy said of each word, kept between runs and shared by all recipes."""
+        return self.root.parent / "lexicon"
+
     def create(self) -> Home:
         """Make the folders. Raises HomeError when they cannot be written to."""
         try:

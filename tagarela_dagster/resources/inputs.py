@@ -54,12 +54,13 @@ def _whole_input(road: Road, asset: str, partition: str | None) -> dict[str, str
     manifest = road.require(asset)
     if asset != "clusters" or partition is None:
         return {asset: manifest.hash}
-    signed = road.lake.manifest("signatures", partition)
-    if signed is None or manifest.inputs.get(f"signatures[{partition}]") != signed.hash:
-        # Its keep-list would be missing or of other documents: every duplicate would pass.
-        raise MissingPartitionError(
-            f"clusters has not seen signatures[{partition}] as it is now: materialize clusters"
-        )
+    for read in ROAD["clusters"].reads:
+        seen = road.lake.manifest(read, partition)
+        if seen is None or manifest.inputs.get(f"{read}[{partition}]") != seen.hash:
+            # Its keep-list would be missing or of other documents: every duplicate would pass.
+            raise MissingPartitionError(
+                f"clusters has not seen {read}[{partition}] as it is now: materialize clusters"
+            )
     keep_list = manifest.select(f"keep/{partition}.parquet")
     return {f"clusters[{partition}]": keep_list[0].sha256 if keep_list else "none"}
 

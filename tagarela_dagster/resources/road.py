@@ -19,6 +19,7 @@ from typing import Any
 from tagarela_dagster.corpus.ledger import Ledger
 from tagarela_dagster.corpus.sources.discover import snapshots
 from tagarela_dagster.corpus.sources.unit import RawFile
+from tagarela_dagster.provenance.alignment import ShardInput, shard_inputs
 from tagarela_dagster.provenance.fingerprint import code_version, fingerprint
 from tagarela_dagster.provenance.lake import Lake, MissingPartitionError, PartitionWriter
 from tagarela_dagster.provenance.manifest import MANIFEST_NAME, Manifest
@@ -187,6 +188,16 @@ class Road:
         """Shards of kept documents of a partition; empty when it is not published yet."""
         manifest = self.lake.manifest(asset, partition)
         return self.lake.paths(manifest, "kept/") if manifest else []
+
+    def beside(self, partition: str, *inputs: tuple[str, str]) -> list[ShardInput]:
+        """Shards of a partition of several assets (asset, prefix), row by row beside each other.
+
+        Empty when one is not published yet: the road says so before anything is written.
+        """
+        manifests = [self.lake.manifest(asset, partition) for asset, _ in inputs]
+        prefixes = [prefix for _, prefix in inputs]
+        found = [(m, prefix) for m, prefix in zip(manifests, prefixes, strict=True) if m]
+        return shard_inputs(self.lake, *found) if len(found) == len(inputs) else []
 
     def ledgers(self) -> list[Ledger]:
         """Accounts of every published partition, in order of stages and partitions."""

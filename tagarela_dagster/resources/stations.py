@@ -37,11 +37,12 @@ ROAD: dict[str, Station] = {
     for station in (
         Station("benchmarks", "whole", ()),
         Station("documents", "snapshot", (SOURCE,)),
-        Station("filtered", "snapshot", ("documents",)),
-        Station("signatures", "snapshot", ("filtered",)),
-        Station("clusters", "whole", ("signatures",)),
+        Station("measured", "snapshot", ("documents",)),
+        Station("signatures", "snapshot", ("measured",)),
+        Station("filtered", "snapshot", ("measured",)),
+        Station("clusters", "whole", ("signatures", "filtered")),
         Station("deduped", "snapshot", ("filtered", "clusters")),
-        Station("clean", "snapshot", ("deduped", "benchmarks")),
+        Station("clean", "snapshot", ("deduped", "measured", "benchmarks")),
         Station("held_out", "whole", ("clean",)),
         Station("tokenizer", "whole", ("clean",)),
         Station("tokens", "snapshot", ("clean", "tokenizer")),
@@ -53,5 +54,5 @@ ROAD: dict[str, Station] = {
 }
 """In the order of the flow."""
 
-DOCUMENT_STAGES = ("documents", "filtered", "deduped", "clean", "tokens")
-"""Stages that keep a ledger of documents, in order."""
+DOCUMENT_STAGES = ("documents", "measured", "filtered", "deduped", "clean", "tokens")
+"""Stages that keep a ledger of documents, in order: each takes in what the one before keeps."""

@@ -12,7 +12,6 @@ The manifest's counts carry documents, tokens, words, characters and bytes by so
 
 from __future__ import annotations
 
-import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,11 +23,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tokenizers import Tokenizer as Encoder
 
-from tagarela_dagster.corpus.executor import bytes_on_disk, run_ranks
 from tagarela_dagster.corpus.held_out import is_held_out
 from tagarela_dagster.corpus.ledger import Ledger
 from tagarela_dagster.corpus.shards import ShardWriter, read_batches, text_bytes
-from tagarela_dagster.corpus.stage import ShardStage, publish_parts, write_part
+from tagarela_dagster.corpus.stage import ShardStage, Written, run_stage
+from tagarela_dagster.provenance.alignment import ShardInput
 from tagarela_dagster.provenance.files import atomic_write
 from tagarela_dagster.provenance.fingerprint import hash_file
 from tagarela_dagster.provenance.lake import PartitionWriter
@@ -62,25 +61,25 @@ class TokenStage(ShardStage):
     def __init__(
         self,
         writer: PartitionWriter,
-        shards: Sequence[Path],
+        shards: Sequence[ShardInput],
         tokenizer: Path,
         held_out_share: float,
         seed: int,
         single_thread: bool,
     ) -> None:
-        super().__init__(writer, shards)
+        shared = {"tokenizer": hash_file(tokenizer / TOKENIZER_FILE)}
+        super().__init__(writer, shards, shared)
         self.tokenizer = tokenizer
         self.held_out_share = held_out_share
         self.seed = seed
         self.single_thread = single_thread
 
-    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
-        """Write the two files of a rank, ``counts/RANK.json`` and ``parts/RANK.json``."""
+    def work(self, shard: ShardInput, ledger: Ledger) -> tuple[Written, Counts]:
+        """Write the index, the tokens and the counts of a shard."""
         if self.single_thread:
             os.environ["TOKENIZERS_PARALLELISM"] = "false"
         encoder = open_tokenizer(self.tokenizer)
-        ledger = self.new_ledger()
-        name = f"{rank:05d}"
+        name = shard.name
         folder = self.staging / "data"
         counts = _new_counts()
         start = 0
@@ -88,17 +87,11 @@ class TokenStage(ShardStage):
             ShardWriter(folder / "documents", name, INDEX_SCHEMA) as index,
             atomic_write(folder / "tokens" / f"{name}.tokens", "wb") as file,
         ):
-            for batch in read_batches(
-                self.shards[rank], columns=["id", "text", "source", "variety"]
-            ):
+            for batch in read_batches(shard.paths[0], columns=["id", "text", "source", "variety"]):
                 kept = self._leave_out(batch, ledger)
                 if kept.num_rows:
                     start = _tokenize(kept, encoder, start, file, index, counts)
-        with atomic_write(self.staging / "counts" / f"{name}.json") as file:
-            json.dump(counts, file)
-        written = {"documents": index.written, "tokens": [(f"{name}.tokens", start)]}
-        write_part(self.staging, rank, ledger, written)
-        return data
+        return {"documents": index.written, "tokens": [(f"{name}.tokens", start)]}, counts
 
     def _leave_out(self, batch: pa.RecordBatch, ledger: Ledger) -> pa.RecordBatch:
         held = np.asarray(is_held_out(batch.column("id"), self.held_out_share, self.seed))
@@ -115,7 +108,7 @@ class TokenStage(ShardStage):
 
 def tokenize_partition(
     writer: PartitionWriter,
-    shards: Sequence[Path],
+    shards: Sequence[ShardInput],
     tokenizer: Path,
     *,
     held_out_share: float,
@@ -137,25 +130,24 @@ def tokenize_partition(
         seed,
         single_thread=workers > 1,
     )
-    run_ranks(step, len(shards), workers, writer.staging / "executor", bytes_on_disk(shards))
     encoder = open_tokenizer(tokenizer)
-    counts = merge_counts(
-        json.loads((writer.staging / "counts" / f"{rank:05d}.json").read_text(encoding="utf-8"))
-        for rank in range(len(shards))
-    )
-    cells = [cell for varieties in counts.values() for cell in varieties.values()]
-    summary = {
-        "documents": sum(cell["documents"] for cell in cells),
-        "tokens": sum(cell["tokens"] for cell in cells),
-        "fertility": fertility_rows(counts),
-        "tokenizer": {
-            "sha256": hash_file(tokenizer / TOKENIZER_FILE),
-            "vocabulary": encoder.get_vocab_size(),
-            "eos": token_id(encoder, EOS),
-            "dtype": token_dtype(encoder.get_vocab_size()).name,
-        },
-    }
-    return publish_parts(writer, len(shards), summary)
+
+    def summarise(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        counts = merge_counts(parts)
+        cells = [cell for varieties in counts.values() for cell in varieties.values()]
+        return {
+            "documents": sum(cell["documents"] for cell in cells),
+            "tokens": sum(cell["tokens"] for cell in cells),
+            "fertility": fertility_rows(counts),
+            "tokenizer": {
+                "sha256": hash_file(tokenizer / TOKENIZER_FILE),
+                "vocabulary": encoder.get_vocab_size(),
+                "eos": token_id(encoder, EOS),
+                "dtype": token_dtype(encoder.get_vocab_size()).name,
+            },
+        }
+
+    return run_stage(writer, step, workers=workers, summarise=summarise)
 
 
 def merge_counts(parts: Iterable[Mapping[str, Any]]) -> Counts:

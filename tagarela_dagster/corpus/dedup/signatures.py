@@ -9,18 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tagarela_dagster.corpus.dedup.minhash import Signatures, Signer
-from tagarela_dagster.corpus.executor import bytes_on_disk, run_ranks
+from tagarela_dagster.corpus.ledger import Ledger
 from tagarela_dagster.corpus.shards import ShardWriter, read_batches, text_bytes
-from tagarela_dagster.corpus.stage import ShardStage
-from tagarela_dagster.provenance.files import atomic_write
+from tagarela_dagster.corpus.stage import ShardStage, Written, run_stage
+from tagarela_dagster.provenance.alignment import ShardInput
 from tagarela_dagster.provenance.lake import PartitionWriter
-from tagarela_dagster.provenance.manifest import Manifest, Shard
+from tagarela_dagster.provenance.manifest import Manifest
 from tagarela_dagster.recipe.dedup import Minhash
 
 FORMAT = "1"
@@ -82,41 +81,34 @@ class SignStage(ShardStage):
 
     name = "sign"
 
-    def __init__(self, writer: PartitionWriter, shards: Sequence[Path], section: Minhash) -> None:
+    def __init__(
+        self, writer: PartitionWriter, shards: Sequence[ShardInput], section: Minhash
+    ) -> None:
         super().__init__(writer, shards)
         self.section = section
 
-    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
-        """Write ``data/NAME.parquet``, NAME being the document shard's, and ``parts/RANK.json``."""
+    def work(self, shard: ShardInput, ledger: Ledger) -> tuple[Written, dict[str, int]]:
+        """Write ``signatures/NAME.parquet``, NAME being the document shard's."""
         signer = Signer(self.section)
         schema = signature_schema(self.section)
         counts = {"documents": 0, "signed": 0, "words": 0, "bytes": 0}
-        with ShardWriter(self.staging / "data", self.shards[rank].stem, schema) as out:
-            for batch in read_batches(self.shards[rank], ["id", "text"]):
+        with ShardWriter(self.staging / "data" / "signatures", shard.name, schema) as out:
+            for batch in read_batches(shard.paths[0], ["id", "text"]):
                 signatures = signer.sign(batch.column("text").to_pylist())
                 out.write(signature_batch(batch.column("id"), signatures, schema))
                 counts["documents"] += batch.num_rows
                 counts["signed"] += int(signatures.signed.sum())
                 counts["words"] += int(signatures.words.sum())
                 counts["bytes"] += text_bytes(batch)
-        with atomic_write(self.staging / "parts" / f"{rank:05d}.json") as file:
-            json.dump({"shards": out.written, "counts": counts}, file)
-        return data
+        return {"signatures": out.written}, counts
 
 
 def sign_partition(
-    writer: PartitionWriter, shards: Sequence[Path], section: Minhash, *, workers: int = 1
+    writer: PartitionWriter,
+    shards: Sequence[ShardInput],
+    section: Minhash,
+    *,
+    workers: int = 1,
 ) -> Manifest:
-    """Sign a partition's document shards; a signature shard has its document shard's name."""
-    step = SignStage(writer, shards, section)
-    run_ranks(step, len(shards), workers, writer.staging / "executor", bytes_on_disk(shards))
-    parts = [
-        json.loads((writer.staging / "parts" / f"{rank:05d}.json").read_text(encoding="utf-8"))
-        for rank in range(len(shards))
-    ]
-    counts = {
-        name: sum(part["counts"][name] for part in parts)
-        for name in ("documents", "signed", "words", "bytes")
-    }
-    written = [Shard.of(writer.data, name, rows) for part in parts for name, rows in part["shards"]]
-    return writer.publish(written, counts)
+    """Sign a partition's measured shards; a signature shard has its measured shard's name."""
+    return run_stage(writer, SignStage(writer, shards, section), workers=workers)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tagarela_dagster.recipe.filtering import Quality, Repetition
+from tagarela_dagster.recipe.corpus import Corpus
+from tagarela_dagster.recipe.filtering import Pii, Quality, Repetition
 
 Values = NDArray[np.floating]
 
@@ -85,6 +86,25 @@ def quality_rules(section: Quality) -> list[Rule]:
         Rule("gopher_enough_stop_words", "stop_words", _below, section.min_stop_words),
     ]
     return fineweb + [rule for rule in gopher if rule.threshold]
+
+
+EMPTY = Rule("empty", "line_punct_ratio", _undefined)
+"""No line with a visible character."""
+
+
+def privacy_rules(section: Pii) -> list[Rule]:
+    """Drop documents with personal data, where the recipe says so."""
+    drops = section.enabled and section.action == "drop"
+    return [Rule("pii", "pii_found", _above)] if drops else []
+
+
+def recipe_rules(corpus: Corpus) -> list[Rule]:
+    """Every rule over signals that a recipe turns on, in order."""
+    return [
+        *repetition_rules(corpus.repetition),
+        *quality_rules(corpus.quality),
+        *privacy_rules(corpus.pii),
+    ]
 
 
 def decide(signals: Mapping[str, Values], rules: Sequence[Rule]) -> list[str | None]:

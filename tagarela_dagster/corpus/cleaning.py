@@ -1,0 +1,118 @@
+"""``clean``: measured text with every decision applied, and without any benchmark item.
+
+The only stage that writes text again. Rank k reads measured shard k beside its decisions; a shard
+whose decisions and text are those of the last publication is not written again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA, DROPPED_SCHEMA
+from tagarela_dagster.corpus.ledger import Ledger
+from tagarela_dagster.corpus.shards import ShardWriter, read_batches, text_bytes
+from tagarela_dagster.corpus.stage import (
+    Kernel,
+    Outcome,
+    ShardStage,
+    Written,
+    run_stage,
+)
+from tagarela_dagster.provenance.alignment import ShardInput
+from tagarela_dagster.provenance.lake import PartitionWriter
+from tagarela_dagster.provenance.manifest import Manifest
+
+
+class CleanStage(ShardStage):
+    """Write the documents of measured shard ``rank`` that are kept."""
+
+    name = "clean"
+
+    def __init__(
+        self,
+        writer: PartitionWriter,
+        shards: Sequence[ShardInput],
+        make_kernel: Callable[[], Kernel],
+        shared: Mapping[str, str],
+    ) -> None:
+        super().__init__(writer, shards, shared)
+        self.make_kernel = make_kernel
+
+    def work(self, shard: ShardInput, ledger: Ledger) -> tuple[Written, dict[str, Any]]:
+        """Write ``kept/NAME.parquet``, and ``dropped/NAME.parquet`` with their text."""
+        kernel = self.make_kernel()
+        folder = self.staging / "data"
+        with (
+            ShardWriter(folder / "kept", shard.name, DOCUMENT_SCHEMA) as kept,
+            ShardWriter(folder / "dropped", shard.name, DROPPED_SCHEMA) as dropped,
+        ):
+            for batch in surviving(*shard.paths):
+                book(batch, kernel(batch), ledger, kept, dropped)
+        return {"kept": kept.written, "dropped": dropped.written}, {}
+
+
+def surviving(measured: Path, decisions: Path) -> Iterator[pa.RecordBatch]:
+    """Documents of a measured shard that its decisions keep, DOCUMENT_SCHEMA."""
+    reasons = pq.read_table(decisions, columns=["reason"]).column("reason").combine_chunks()
+    row = 0
+    for batch in read_batches(measured, DOCUMENT_SCHEMA.names):
+        kept = pc.is_null(reasons.slice(row, batch.num_rows))
+        row += batch.num_rows
+        yield batch.filter(kept)
+
+
+def book(
+    batch: pa.RecordBatch,
+    outcome: Outcome,
+    ledger: Ledger,
+    kept_writer: ShardWriter,
+    dropped_writer: ShardWriter,
+) -> None:
+    """Write and account for a batch. A dropped document has the text it came in with."""
+    is_kept = pc.is_null(outcome.reasons)
+    is_dropped = pc.invert(is_kept)
+    kept = outcome.documents.filter(is_kept)
+    dropped = outcome.documents.filter(is_dropped)
+    dropped = dropped.set_column(
+        dropped.schema.get_field_index("text"),
+        dropped.schema.field("text"),
+        batch.filter(is_dropped).column("text"),
+    )
+    reasons = outcome.reasons.filter(is_dropped)
+    ledger.documents_in += batch.num_rows
+    ledger.bytes_in += text_bytes(batch)
+    ledger.documents_kept += kept.num_rows
+    ledger.bytes_kept += text_bytes(kept)
+    for reason in pc.unique(reasons).to_pylist():
+        rows = dropped.filter(pc.equal(reasons, reason))
+        ledger.drop(reason, rows.num_rows, text_bytes(rows))
+    for name, removed in outcome.edits.items():
+        ledger.edit(name, removed)
+    kept_writer.write(kept.cast(DOCUMENT_SCHEMA))
+    columns = [*dropped.columns, reasons.cast(pa.string())]
+    dropped_writer.write(pa.RecordBatch.from_arrays(columns, schema=DROPPED_SCHEMA))
+
+
+def clean_partition(
+    writer: PartitionWriter,
+    shards: Sequence[ShardInput],
+    make_kernel: Callable[[], Kernel],
+    *,
+    shared: Mapping[str, str] | None = None,
+    workers: int = 1,
+) -> Manifest:
+    """Write a partition's clean shards.
+
+    Args:
+        shards: measured shards, each beside its decision shard of ``deduped``.
+        make_kernel: picklable factory, called once a shard.
+        shared: what decides the kernel: name -> hash.
+    """
+    step = CleanStage(writer, shards, make_kernel, shared or {})
+    return run_stage(writer, step, workers=workers)

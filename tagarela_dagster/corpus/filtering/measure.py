@@ -1,0 +1,103 @@
+"""``measured``: every document's text cleaned and protected, and every signal, before any decision.
+
+The steps run in the order of ``steps``; each edits the texts or adds signals (filtering/work.py).
+Nothing is dropped here, so that a threshold can change without any text being read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tagarela_dagster.corpus.document import EDITS, MEASURED_SCHEMA
+from tagarela_dagster.corpus.filtering.steps import Clean, Identify, Protect, Signals
+from tagarela_dagster.corpus.filtering.work import Step, Work
+from tagarela_dagster.corpus.ledger import Ledger
+from tagarela_dagster.corpus.shards import ShardWriter, read_batches, text_bytes
+from tagarela_dagster.corpus.stage import ShardStage, Written, run_stage
+from tagarela_dagster.provenance.alignment import ShardInput
+from tagarela_dagster.provenance.lake import PartitionWriter
+from tagarela_dagster.provenance.manifest import Manifest
+from tagarela_dagster.recipe.corpus import Corpus
+
+
+class Measure:
+    """Measure batches: DOCUMENT_SCHEMA in, MEASURED_SCHEMA out, the same rows.
+
+    Args:
+        corpus: sections of the recipe.
+        lexicon: folder in which the lexicon is kept between runs; None keeps nothing.
+    """
+
+    def __init__(self, corpus: Corpus, lexicon: Path | None = None) -> None:
+        self.steps = steps(corpus, lexicon)
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch with its texts cleaned and every signal."""
+        work = Work(batch)
+        for step in self.steps:
+            step(work)
+        return work.measured()
+
+
+def steps(corpus: Corpus, lexicon: Path | None) -> list[Step]:
+    """The steps that a recipe asks for, in their order."""
+    found: list[Step] = []
+    if corpus.cleanup.enabled:
+        found.append(Clean(corpus.cleanup))
+    if corpus.language.enabled:
+        found.append(Identify())
+    found.append(Signals(corpus.quality.stop_words, lexicon))
+    if corpus.pii.enabled:
+        found.append(Protect(corpus.pii))
+    return found
+
+
+class MeasureStage(ShardStage):
+    """Measure document shard ``rank``."""
+
+    name = "measure"
+
+    def __init__(
+        self,
+        writer: PartitionWriter,
+        shards: Sequence[ShardInput],
+        corpus: Corpus,
+        lexicon: Path | None,
+    ) -> None:
+        super().__init__(writer, shards)
+        self.corpus = corpus
+        self.lexicon = lexicon
+
+    def work(self, shard: ShardInput, ledger: Ledger) -> tuple[Written, dict[str, Any]]:
+        """Write ``kept/NAME.parquet`` in MEASURED_SCHEMA."""
+        measure = Measure(self.corpus, self.lexicon)
+        with ShardWriter(self.staging / "data" / "kept", shard.name, MEASURED_SCHEMA) as out:
+            for batch in read_batches(shard.paths[0]):
+                measured = measure(batch)
+                ledger.documents_in += batch.num_rows
+                ledger.documents_kept += measured.num_rows
+                ledger.bytes_in += text_bytes(batch)
+                ledger.bytes_kept += text_bytes(measured)
+                for index, edit in enumerate(EDITS):
+                    removed = pc.struct_field(measured.column("removed"), index)
+                    if size := pc.sum(removed).as_py():
+                        ledger.edit(edit, size)
+                out.write(measured)
+        return {"kept": out.written}, {}
+
+
+def measure_partition(
+    writer: PartitionWriter,
+    shards: Sequence[ShardInput],
+    corpus: Corpus,
+    *,
+    lexicon: Path | None = None,
+    workers: int = 1,
+) -> Manifest:
+    """Measure a partition's document shards; a measured shard has its document shard's name."""
+    return run_stage(writer, MeasureStage(writer, shards, corpus, lexicon), workers=workers)
