@@ -12,20 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from tagarela_dagster.corpus import decontamination
-from tagarela_dagster.corpus.dedup import keep
+from tagarela_dagster.corpus.cleaning import clean_partition
 from tagarela_dagster.corpus.dedup.clusters import cluster_partitions
+from tagarela_dagster.corpus.dedup.deduped import dedup_partition
 from tagarela_dagster.corpus.dedup.signatures import sign_partition
-from tagarela_dagster.corpus.filtering import kernel as filtering
+from tagarela_dagster.corpus.filtering.decide import decide_partition
+from tagarela_dagster.corpus.filtering.measure import measure_partition
 from tagarela_dagster.corpus.reading import read_partition
 from tagarela_dagster.corpus.shards import read_batches
 from tagarela_dagster.corpus.sources.discover import snapshots
 from tagarela_dagster.corpus.sources.registry import plan
-from tagarela_dagster.corpus.stage import Kernel, run_stage
 from tagarela_dagster.evals.benchmarks import pin_benchmarks
+from tagarela_dagster.provenance.alignment import ShardInput, shard_inputs
 from tagarela_dagster.provenance.lake import Lake, PartitionWriter
 from tagarela_dagster.recipe.model import Recipe
 
-STAGES = ("filtered", "deduped", "clean")
+DECIDED = ("filtered", "deduped")
 Key = tuple[str, str]
 """Partition and document id."""
 
@@ -41,7 +43,7 @@ class Fates:
         survivors: (partition, id) of a duplicate -> what it was said to duplicate.
         left_out: partition -> reason -> records that gave no document.
         quarantined: (partition, file, reason) of every damaged record.
-        edits: partition -> edit -> bytes removed.
+        edits: partition -> edit -> bytes removed from all of its documents.
     """
 
     read: dict[Key, str] = field(default_factory=dict)
@@ -69,20 +71,32 @@ def drive(root: Path, recipe: Recipe) -> Fates:
                     max_document_bytes=corpus.max_document_megabytes * 1_000_000,
                 )
     for key in partitions:
-        _stage(lake, "filtered", "documents", key, partial(filtering.make_kernel, corpus))
+        with _writer(lake, "measured", key) as out:
+            measure_partition(out, _shards(lake, key, ("documents", "kept/")), corpus)
+        measured = _shards(lake, key, ("measured", "kept/"))
         with _writer(lake, "signatures", key) as out:
-            sign_partition(out, _kept(lake, "filtered", key), corpus.dedup.minhash)
+            sign_partition(out, measured, corpus.dedup.minhash)
+        with _writer(lake, "filtered", key) as out:
+            decide_partition(out, measured, corpus)
     with _writer(lake, "clusters") as out:
-        signed = {key: lake.paths(lake.require("signatures", key)) for key in partitions}
         ranks = {name: source.rank for name, source in recipe.sources.items()}
-        clusters = cluster_partitions(out, signed, corpus.dedup, ranks)
+        clusters = cluster_partitions(
+            out,
+            {key: _paths(lake, "signatures", key, "signatures/") for key in partitions},
+            {key: _paths(lake, "filtered", key, "decisions/") for key in partitions},
+            corpus.dedup,
+            ranks,
+        )
     with _writer(lake, "benchmarks") as out:
         items = lake.paths(pin_benchmarks(out, recipe.evals.last_word), "items/")
     for key in partitions:
-        drops = lake.paths(clusters, f"keep/{key}.parquet")
-        _stage(lake, "deduped", "filtered", key, partial(keep.make_kernel, drops))
-        kernel = partial(decontamination.make_kernel, items, corpus.decontamination)
-        _stage(lake, "clean", "deduped", key, kernel)
+        with _writer(lake, "deduped", key) as out:
+            drops = lake.paths(clusters, f"keep/{key}.parquet")
+            dedup_partition(out, _shards(lake, key, ("filtered", "decisions/")), drops)
+        with _writer(lake, "clean", key) as out:
+            shards = _shards(lake, key, ("measured", "kept/"), ("deduped", "decisions/"))
+            kernel = partial(decontamination.make_kernel, items, corpus.decontamination)
+            clean_partition(out, shards, kernel)
     return _collect(lake, partitions)
 
 
@@ -92,13 +106,12 @@ def _writer(
     return lake.write(asset, partition, code_version="test", section={}, inputs={})
 
 
-def _stage(lake: Lake, stage: str, before: str, key: str, make_kernel: partial[Kernel]) -> None:
-    with _writer(lake, stage, key) as out:
-        run_stage(out, _kept(lake, before, key), make_kernel)
+def _shards(lake: Lake, key: str, *inputs: tuple[str, str]) -> list[ShardInput]:
+    return shard_inputs(lake, *((lake.require(asset, key), prefix) for asset, prefix in inputs))
 
 
-def _kept(lake: Lake, stage: str, key: str) -> list[Path]:
-    return lake.paths(lake.require(stage, key), "kept/")
+def _paths(lake: Lake, asset: str, key: str, prefix: str) -> list[Path]:
+    return lake.paths(lake.require(asset, key), prefix)
 
 
 def _collect(lake: Lake, partitions: list[str]) -> Fates:
@@ -107,22 +120,24 @@ def _collect(lake: Lake, partitions: list[str]) -> Fates:
         manifest = lake.require("documents", key)
         fates.left_out[key] = manifest.counts["ledger"]["dropped"]
         fates.read |= {
-            (key, row["id"]): row["text"] for row in _rows(_kept(lake, "documents", key))
+            (key, row["id"]): row["text"] for row in _rows(_paths(lake, "documents", key, "kept/"))
         }
         for path in lake.paths(manifest, "quarantine/"):
             for line in path.read_text(encoding="utf-8").splitlines():
                 record = json.loads(line)
                 fates.quarantined[key, record["file"], record["reason"]] += 1
-        for stage in STAGES:
-            manifest = lake.require(stage, key)
-            for name, size in manifest.counts["ledger"]["edited_bytes"].items():
-                fates.edits.setdefault(key, {})[name] = size
-            for row in _rows(lake.paths(manifest, "dropped/")):
-                fates.ends[key, row["id"]] = f"{stage}/{row['reason']}"
-                survivor = json.loads(row["meta"]).get("duplicate_of")
-                if survivor:
-                    fates.survivors[key, row["id"]] = survivor
-        fates.clean |= {(key, row["id"]): row["text"] for row in _rows(_kept(lake, "clean", key))}
+        fates.edits[key] = lake.require("measured", key).counts["ledger"]["edited_bytes"]
+        for stage in DECIDED:
+            for row in _rows(_paths(lake, stage, key, "decisions/")):
+                if row["reason"]:
+                    fates.ends.setdefault((key, row["id"]), f"{stage}/{row['reason']}")
+                if row["duplicate_of"]:
+                    fates.survivors[key, row["id"]] = row["duplicate_of"]
+        for row in _rows(_paths(lake, "clean", key, "dropped/")):
+            fates.ends[key, row["id"]] = f"clean/{row['reason']}"
+        fates.clean |= {
+            (key, row["id"]): row["text"] for row in _rows(_paths(lake, "clean", key, "kept/"))
+        }
     return fates
 
 

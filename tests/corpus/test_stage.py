@@ -5,13 +5,17 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from tagarela_dagster.corpus import executor
+from tagarela_dagster.corpus.cleaning import clean_partition
 from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA, DROPPED_SCHEMA
 from tagarela_dagster.corpus.ledger import Ledger, LedgerError
 from tagarela_dagster.corpus.shards import ShardWriter, read_batches
-from tagarela_dagster.corpus.stage import Kernel, Outcome, run_stage
+from tagarela_dagster.corpus.stage import DECISION_SCHEMA, Kernel, Outcome
+from tagarela_dagster.provenance.alignment import ShardInput
+from tagarela_dagster.provenance.fingerprint import hash_file
 from tagarela_dagster.provenance.lake import Lake
 from tagarela_dagster.provenance.manifest import Manifest
 from tests.corpus.rows import TEXTS, batch, write_shard
@@ -41,8 +45,20 @@ def shout_and_drop_rain(marks: Path | None = None) -> Kernel:
 
 
 def run(lake: Path, shards: list[Path], workers: int = 1, marks: Path | None = None) -> Manifest:
-    with Lake(lake).write("filtered", "livros@2026", **ARGUMENTS) as out:
-        return run_stage(out, shards, partial(shout_and_drop_rain, marks), workers=workers)
+    with Lake(lake).write("clean", "livros@2026", **ARGUMENTS) as out:
+        kernel = partial(shout_and_drop_rain, marks)
+        return clean_partition(out, [beside(shard) for shard in shards], kernel, workers=workers)
+
+
+def beside(shard: Path, dropped: tuple[int, ...] = ()) -> ShardInput:
+    """A shard with decisions that drop some of its rows."""
+    rows = pq.read_metadata(shard).num_rows
+    decisions = [
+        {"id": f"d{i}", "bytes": 1, "reason": "rule" if i in dropped else None} for i in range(rows)
+    ]
+    path = shard.with_suffix(".decisions")
+    pq.write_table(pa.Table.from_pylist(decisions, DECISION_SCHEMA), path)
+    return ShardInput(shard.stem, (shard, path), (hash_file(shard), hash_file(path)))
 
 
 def rows(lake: Lake, manifest: Manifest, prefix: str) -> list[dict]:
@@ -83,11 +99,43 @@ def test_a_run_that_was_killed_does_only_what_is_missing(tmp_path: Path) -> None
     shards = [write_shard(tmp_path / "0.parquet"), write_shard(tmp_path / "1.parquet", TEXTS[3:])]
     with pytest.raises(RuntimeError, match="killed"):
         run(tmp_path / "lake", shards, marks=tmp_path)
-    assert Lake(tmp_path / "lake").manifest("filtered", "livros@2026") is None
+    assert Lake(tmp_path / "lake").manifest("clean", "livros@2026") is None
     calls = (tmp_path / "calls").read_text()
     (tmp_path / "ready").touch()
     run(tmp_path / "lake", shards, marks=tmp_path)
     assert len((tmp_path / "calls").read_text()) == len(calls) + 1
+
+
+def test_decisions_are_applied_before_the_kernel_sees_a_text(tmp_path: Path) -> None:
+    shard = beside(write_shard(tmp_path / "in.parquet"), dropped=(0, 2))
+    with Lake(tmp_path / "lake").write("clean", "livros@2026", **ARGUMENTS) as out:
+        manifest = clean_partition(out, [shard], shout_and_drop_rain)
+    kept = rows(Lake(tmp_path / "lake"), manifest, "kept/")
+    assert [row["text"] for row in kept] == [TEXTS[1].upper() + "!", TEXTS[3].upper() + "!"]
+    assert manifest.counts["ledger"]["documents_in"] == 2
+
+
+def test_a_shard_that_did_not_change_is_linked_and_only_the_others_run_again(
+    tmp_path: Path,
+) -> None:
+    shards = [write_shard(tmp_path / "0.parquet"), write_shard(tmp_path / "1.parquet", TEXTS[2:])]
+    (tmp_path / "ready").touch()
+
+    def go(dropped: tuple[int, ...]) -> Manifest:
+        inputs = [beside(shards[0]), beside(shards[1], dropped)]
+        arguments = {**ARGUMENTS, "inputs": {"deduped": str(dropped)}}
+        with Lake(tmp_path / "lake").write("clean", "livros@2026", **arguments) as out:
+            return clean_partition(out, inputs, partial(shout_and_drop_rain, tmp_path))
+
+    go(())
+    before = (tmp_path / "calls").read_text()
+    manifest = go((1,))
+    assert len((tmp_path / "calls").read_text()) == len(before) + 1
+    again = Lake(tmp_path / "other")
+    with again.write("clean", "livros@2026", **{**ARGUMENTS, "inputs": {"deduped": "(1,)"}}) as out:
+        inputs = [beside(shards[0]), beside(shards[1], (1,))]
+        from_scratch = clean_partition(out, inputs, partial(shout_and_drop_rain, tmp_path))
+    assert from_scratch == manifest
 
 
 def cheat() -> Kernel:
@@ -101,10 +149,10 @@ def test_a_kernel_whose_account_does_not_balance_publishes_nothing(tmp_path: Pat
     shard = write_shard(tmp_path / "in.parquet")
     with (
         pytest.raises(LedgerError, match="bytes in"),
-        Lake(tmp_path / "lake").write("filtered", "livros@2026", **ARGUMENTS) as out,
+        Lake(tmp_path / "lake").write("clean", "livros@2026", **ARGUMENTS) as out,
     ):
-        run_stage(out, [shard], cheat)
-    assert Lake(tmp_path / "lake").manifest("filtered", "livros@2026") is None
+        clean_partition(out, [beside(shard)], cheat)
+    assert Lake(tmp_path / "lake").manifest("clean", "livros@2026") is None
 
 
 def test_a_partition_without_shards_is_empty_and_sound(tmp_path: Path) -> None:

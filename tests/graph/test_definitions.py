@@ -64,11 +64,12 @@ def test_the_graph_is_the_road(defs: dg.Definitions, road: Road) -> None:
         **{source: [] for source in sources},
         "benchmarks": [],
         "documents": sources,
-        "filtered": ["documents"],
-        "signatures": ["filtered"],
-        "clusters": ["signatures"],
+        "measured": ["documents"],
+        "signatures": ["measured"],
+        "filtered": ["measured"],
+        "clusters": ["filtered", "signatures"],
         "deduped": ["clusters", "filtered"],
-        "clean": ["benchmarks", "deduped"],
+        "clean": ["benchmarks", "deduped", "measured"],
         "held_out": ["clean"],
         "tokenizer": ["clean"],
         "tokens": ["clean", "tokenizer"],
@@ -115,7 +116,7 @@ def test_schedule_and_sensor_run_by_default(defs: dg.Definitions) -> None:
 def test_stretches_are_cut_where_the_scope_changes(road: Road) -> None:
     assert list(stretches(road))[1:] == [
         ("benchmarks",),
-        ("documents", "filtered", "signatures"),
+        ("documents", "measured", "signatures", "filtered"),
         ("clusters",),
         ("deduped", "clean"),
         ("held_out", "tokenizer"),
@@ -127,7 +128,12 @@ def test_stretches_are_cut_where_the_scope_changes(road: Road) -> None:
 
 def test_selections_reach_up_and_down_the_road(road: Road) -> None:
     assert expand(road, "filtered") == ("filtered",)
-    assert set(expand(road, "+filtered")) == {*road.recipe.sources, "documents", "filtered"}
+    assert set(expand(road, "+filtered")) == {
+        *road.recipe.sources,
+        "documents",
+        "measured",
+        "filtered",
+    }
     assert expand(road, "mixture+") == ("mixture", "pretrain", "sft", "scores")
     with pytest.raises(ValueError, match=r"'fitlered' is no asset; assets: .*filtered"):
         expand(road, "fitlered")

@@ -15,7 +15,7 @@ from tests.resources.laying import not_fresh
 from tests.resources.two_sources import PARAGRAPHS, open_road, write_snapshot
 
 SMALL, LARGE = "diario@2026-01", "jornal@2026-01"
-STAGES = ("documents", "filtered", "signatures", "clusters", "deduped")
+STAGES = ("documents", "measured", "signatures", "filtered", "clusters", "deduped")
 ROOM = 16_000
 """Bytes that a file may have: more than any account or manifest here, less than LARGE's shards."""
 DOCUMENTS = 400

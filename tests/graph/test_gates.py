@@ -22,8 +22,9 @@ UP_TO_DEDUPED = (
     "jornal",
     "diario",
     "documents",
-    "filtered",
+    "measured",
     "signatures",
+    "filtered",
     "clusters",
     "deduped",
 )
@@ -101,8 +102,8 @@ def test_a_sound_corpus_drives_through_and_a_second_drive_does_nothing(
     assert titles(journey.done) == [
         f"diario · {GOOD}",
         f"jornal · {BAD}",
-        f"documents, filtered, signatures · {GOOD}",
-        f"documents, filtered, signatures · {BAD}",
+        f"documents, measured, signatures, filtered · {GOOD}",
+        f"documents, measured, signatures, filtered · {BAD}",
         "clusters",
         f"deduped · {GOOD}",
         f"deduped · {BAD}",
@@ -124,7 +125,7 @@ def test_a_bad_partition_is_blocked_for_good_and_the_others_go_on(
     road, journey = go(folder, instance)
 
     [(leg, error)] = journey.failed
-    assert leg.title == f"documents, filtered, signatures · {BAD}"
+    assert leg.title == f"documents, measured, signatures, filtered · {BAD}"
     sentence = "6 of 9 records are quarantined, more than 50%: check the source's format and path"
     assert error == f"documents[{BAD}] fails input_is_sound: {sentence}"
     evaluations = check_events(instance, "documents", "input_is_sound")
@@ -138,14 +139,14 @@ def test_a_bad_partition_is_blocked_for_good_and_the_others_go_on(
     assert run.tags["dagster/partition"] == BAD
 
     assert materialized(instance, "documents") == {GOOD, BAD}, "it stays, to be looked at"
-    for asset in ("filtered", "signatures", "deduped"):
+    for asset in ("measured", "signatures", "filtered", "deduped"):
         assert materialized(instance, asset) == {GOOD}
         assert road.lake.partitions(asset) == [GOOD]
     assert kept(road, "deduped") == {GOOD: 4}
 
     road, journey = go(folder, instance)
     [(leg, error)] = journey.failed
-    assert (leg.partition, leg.assets) == (BAD, ("filtered", "signatures"))
+    assert (leg.partition, leg.assets) == (BAD, ("measured", "signatures", "filtered"))
     assert sentence in error
     assert journey.done == []
     assert road.lake.partitions("deduped") == [GOOD]
@@ -161,7 +162,7 @@ def test_a_partition_that_was_repaired_goes_on_and_the_others_stay(
     assert journey.failed == []
     assert titles(journey.done) == [
         f"jornal · {BAD}",
-        f"documents, filtered, signatures · {BAD}",
+        f"documents, measured, signatures, filtered · {BAD}",
         "clusters",
         f"deduped · {BAD}",
     ]
@@ -180,7 +181,7 @@ def test_only_a_new_snapshot_and_what_depends_on_it_runs(
     # The new snapshot's source has the lower rank, so a document of diario loses its place.
     assert titles(journey.done) == [
         f"jornal · {new}",
-        f"documents, filtered, signatures · {new}",
+        f"documents, measured, signatures, filtered · {new}",
         "clusters",
         f"deduped · {GOOD}",
         f"deduped · {new}",
@@ -208,7 +209,10 @@ def test_a_drive_of_one_snapshot_stops_where_something_else_is_needed_and_names_
     folder: Path, instance: dg.DagsterInstance
 ) -> None:
     road, journey = go(folder, instance, select=None, partition=GOOD)
-    assert titles(journey.done) == [f"diario · {GOOD}", f"documents, filtered, signatures · {GOOD}"]
+    assert titles(journey.done) == [
+        f"diario · {GOOD}",
+        f"documents, measured, signatures, filtered · {GOOD}",
+    ]
     [(leg, error)] = journey.failed
     assert leg.title == f"deduped, clean · {GOOD}"
     assert "clusters has not been materialized yet: materialize it first" in error

@@ -73,7 +73,7 @@ def test_the_ledger_balances_from_stage_to_stage(home: Path, road: Road) -> None
     for a in accounts:
         by_stage.setdefault(a.stage, {})[f"{a.source}@{a.snapshot}"] = a
     stages = list(by_stage)
-    assert stages == ["documents", "filtered", "deduped", "clean", "tokens"]
+    assert stages == ["documents", "measured", "filtered", "deduped", "clean", "tokens"]
     for before, after in zip(stages, stages[1:], strict=False):
         for partition, account in by_stage[after].items():
             given = by_stage[before][partition]
@@ -97,7 +97,7 @@ def test_each_checkpoint_has_scores_with_intervals(road: Road) -> None:
 
 def test_the_page_knows_partitions_checkpoints_and_losses(road: Road) -> None:
     with dg.DagsterInstance.from_config(str(road.home.dagster)) as instance:
-        for asset in ("documents", "filtered", "deduped", "clean", "tokens"):
+        for asset in ("documents", "measured", "filtered", "deduped", "clean", "tokens"):
             assert instance.get_materialized_partitions(dg.AssetKey(asset)) == set(road.partitions)
         assert instance.get_materialized_partitions(dg.AssetKey("checkpoints")) == set(
             road.checkpoints
@@ -133,7 +133,7 @@ def test_workers_change_no_hash(road: Road, tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stdout + run.stderr
     other = Road(road.recipe, Home(tmp_path / "short"))
-    for asset in ("documents", "filtered", "signatures", "deduped", "clean"):
+    for asset in ("documents", "measured", "signatures", "filtered", "deduped", "clean"):
         for partition in road.partitions:
             mine, theirs = (r.lake.require(asset, partition).hash for r in (road, other))
             assert mine == theirs, (asset, partition)

@@ -13,7 +13,7 @@ from tagarela_dagster.provenance.lake import PartitionWriter
 from tagarela_dagster.provenance.manifest import Manifest, Shard
 from tagarela_dagster.resources.road import Road
 
-UP_TO_SIGNATURES = ("documents", "filtered", "signatures")
+UP_TO_SIGNATURES = ("documents", "measured", "signatures", "filtered")
 BYTES_OF_TEXT = 10
 """Bytes of text that every document of a laid partition has."""
 

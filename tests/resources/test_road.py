@@ -10,6 +10,7 @@ from tagarela_dagster.provenance.lake import MissingPartitionError
 from tagarela_dagster.provenance.manifest import Shard
 from tagarela_dagster.recipe.load import load_recipe
 from tagarela_dagster.resources.road import BlockedPartitionError, Road
+from tagarela_dagster.resources.stations import DOCUMENT_STAGES
 from tests.resources.laying import (
     account,
     lay,
@@ -43,7 +44,7 @@ def test_partitions_are_the_snapshots_of_every_source(folder: Path) -> None:
 def test_a_new_lake_misses_everything_and_a_laid_one_is_fresh(folder: Path) -> None:
     road = open_road(folder)
     assert set(states(road).values()) == {"missing"}
-    assert len(states(road)) == 1 + 5 * len(BOTH)
+    assert len(states(road)) == 1 + 6 * len(BOTH)
     lay_corpus(road, BOTH)
     assert not_fresh(road) == {}
     assert not_fresh(open_road(folder)) == {}
@@ -67,13 +68,13 @@ def test_a_new_snapshot_leaves_every_other_partition_fresh(folder: Path) -> None
     new = "jornal@2026-02"
     assert not_fresh(road) == {
         f"{asset}[{new}]": "missing"
-        for asset in ("jornal", "documents", "filtered", "signatures", "deduped")
+        for asset in ("jornal", "documents", "measured", "signatures", "filtered", "deduped")
     }
     lay_source(road, new)
-    for asset in ("documents", "filtered", "signatures"):
+    for asset in ("documents", "measured", "signatures", "filtered"):
         lay(road, asset, new)
     assert not_fresh(road) == {
-        "clusters": f"stale: signatures[{new}] changed",
+        "clusters": f"stale: filtered[{new}], signatures[{new}] changed",
         f"deduped[{new}]": "missing",
     }
     lay_clusters(road, [*BOTH, new])
@@ -102,9 +103,10 @@ def test_clusters_that_have_not_seen_a_snapshot_are_no_input_for_it(folder: Path
     road = open_road(folder)
     lay_corpus(road, BOTH[:1])
     lay_source(road, BOTH[1])
-    for asset in ("documents", "filtered", "signatures"):
+    for asset in ("documents", "measured", "signatures", "filtered"):
         lay(road, asset, BOTH[1])
-    assert road.state("clusters") == f"stale: signatures[{BOTH[1]}] changed"
+    changed = f"filtered[{BOTH[1]}], signatures[{BOTH[1]}]"
+    assert road.state("clusters") == f"stale: {changed} changed"
     with pytest.raises(MissingPartitionError, match=r"clusters has not seen signatures\[jornal"):
         lay(road, "deduped", BOTH[1])
     lay_clusters(road, BOTH[:1])
@@ -197,18 +199,18 @@ def test_a_blocked_partition_stays_out_and_everything_after_it_is_held_back(
     lay_corpus(road, BOTH)
     lay(road, "documents", bad, kept=3, quarantined=4)
     reason = f"documents[{bad}] fails input_is_sound: 4 of 7 records are quarantined"
-    for asset in ("documents", "filtered", "signatures", "deduped"):
+    for asset in ("documents", "measured", "signatures", "filtered", "deduped"):
         assert (road.blocked(asset, bad) or "").startswith(reason)
         assert road.blocked(asset, good) is None
     assert [m.partition for m in road.published("signatures")] == [good]
     assert not_fresh(road).keys() == {
         "clusters",
-        *(f"{asset}[{bad}]" for asset in ("filtered", "signatures", "deduped")),
+        *(f"{asset}[{bad}]" for asset in ("measured", "filtered", "signatures", "deduped")),
     }
-    assert not_fresh(road)["clusters"] == f"stale: signatures[{bad}] changed"
-    assert not_fresh(road)[f"filtered[{bad}]"].startswith(f"stale: {reason}")
+    assert not_fresh(road)["clusters"] == f"stale: filtered[{bad}], signatures[{bad}] changed"
+    assert not_fresh(road)[f"measured[{bad}]"].startswith(f"stale: {reason}")
     with pytest.raises(BlockedPartitionError, match="check the source's format and path"):
-        lay(road, "filtered", bad)
+        lay(road, "measured", bad)
 
 
 def test_a_partition_that_is_repaired_goes_on(folder: Path) -> None:
@@ -226,7 +228,7 @@ def test_ledgers_come_in_the_order_of_the_road(folder: Path) -> None:
     assert road.ledgers() == []
     lay_corpus(road, BOTH)
     assert [(row.stage, f"{row.source}@{row.snapshot}") for row in road.ledgers()] == [
-        (stage, key) for stage in ("documents", "filtered", "deduped") for key in BOTH
+        (stage, key) for stage in DOCUMENT_STAGES[:4] for key in BOTH
     ]
     assert road.ledgers()[0] == account("documents", BOTH[0], 3)
 

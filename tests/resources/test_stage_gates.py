@@ -91,7 +91,7 @@ def test_tokens_are_not_counted_as_documents(lake: Lake) -> None:
 def test_what_comes_in_is_what_the_stage_before_kept(lake: Lake, came: int, passed: bool) -> None:
     given = publish_account(lake, account("documents", KEY, 5))
     inputs = {f"documents[{KEY}]": given.hash}
-    manifest = publish_account(lake, account("filtered", KEY, came), inputs=inputs)
+    manifest = publish_account(lake, account("measured", KEY, came), inputs=inputs)
     verdict = ledger_balances(lake, manifest)
     assert verdict.passed is passed
     if not passed:
@@ -101,7 +101,7 @@ def test_what_comes_in_is_what_the_stage_before_kept(lake: Lake, came: int, pass
 def test_an_older_input_is_not_compared(lake: Lake) -> None:
     publish_account(lake, account("documents", KEY, 5))
     inputs = {f"documents[{KEY}]": "hash of another version"}
-    manifest = publish_account(lake, account("filtered", KEY, 4), inputs=inputs)
+    manifest = publish_account(lake, account("measured", KEY, 4), inputs=inputs)
     assert ledger_balances(lake, manifest).passed
 
 
@@ -175,6 +175,7 @@ def test_a_real_partition_of_the_road_passes(tmp_path: Path) -> None:
     road = open_road(tmp_path)
     lay_source(road, "jornal@1")
     documents = lay(road, "documents", "jornal@1")
+    lay(road, "measured", "jornal@1")
     filtered = lay(road, "filtered", "jornal@1")
     assert ledger_balances(road.lake, filtered).passed
     assert input_is_sound(road.lake, documents).passed
