@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tagarela_dagster.corpus.booking import book
 from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA, DROPPED_SCHEMA
 from tagarela_dagster.corpus.ledger import Ledger
-from tagarela_dagster.corpus.shards import ShardWriter, read_batches, text_bytes
+from tagarela_dagster.corpus.shards import ShardWriter, read_batches
 from tagarela_dagster.corpus.stage import (
     Kernel,
     Outcome,
@@ -53,7 +54,7 @@ class CleanStage(ShardStage):
             ShardWriter(folder / "dropped", shard.name, DROPPED_SCHEMA) as dropped,
         ):
             for batch in surviving(*shard.paths):
-                book(batch, kernel(batch), ledger, kept, dropped)
+                write_outcome(batch, kernel(batch), ledger, kept, dropped)
         return {"kept": kept.written, "dropped": dropped.written}, {}
 
 
@@ -67,7 +68,7 @@ def surviving(measured: Path, decisions: Path) -> Iterator[pa.RecordBatch]:
         yield batch.filter(kept)
 
 
-def book(
+def write_outcome(
     batch: pa.RecordBatch,
     outcome: Outcome,
     ledger: Ledger,
@@ -85,13 +86,8 @@ def book(
         batch.filter(is_dropped).column("text"),
     )
     reasons = outcome.reasons.filter(is_dropped)
-    ledger.documents_in += batch.num_rows
-    ledger.bytes_in += text_bytes(batch)
-    ledger.documents_kept += kept.num_rows
-    ledger.bytes_kept += text_bytes(kept)
-    for reason in pc.unique(reasons).to_pylist():
-        rows = dropped.filter(pc.equal(reasons, reason))
-        ledger.drop(reason, rows.num_rows, text_bytes(rows))
+    sizes = [pc.binary_length(side.column("text")) for side in (batch, outcome.documents)]
+    book(ledger, batch.column("variety"), outcome.reasons, *sizes)
     for name, removed in outcome.edits.items():
         ledger.edit(name, removed)
     kept_writer.write(kept.cast(DOCUMENT_SCHEMA))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+UNKNOWN_VARIETY = "unknown"
 QUARANTINE_PREFIX = "quarantined_"
 """Reasons of records that are bad input, not documents dropped by a rule."""
 
@@ -47,6 +48,8 @@ class Ledger:
     bytes_kept: int = 0
     dropped: dict[str, Tally] = field(default_factory=dict)
     edits: dict[str, int] = field(default_factory=dict)
+    varieties: dict[str, Ledger] = field(default_factory=dict)
+    """The same account by variety, all edits under one name; empty where it is not kept."""
 
     def drop(self, reason: str, documents: int, size: int) -> None:
         """Book documents dropped for ``reason``."""
@@ -55,6 +58,13 @@ class Ledger:
     def edit(self, name: str, removed: int) -> None:
         """Book bytes that an edit removed from documents that are kept."""
         self.edits[name] = self.edits.get(name, 0) + removed
+
+    def of_variety(self, name: str | None) -> Ledger:
+        """The part of the account that is of one variety (None: not known)."""
+        name = name or UNKNOWN_VARIETY
+        if name not in self.varieties:
+            self.varieties[name] = Ledger(self.stage, self.source, self.snapshot)
+        return self.varieties[name]
 
     def add(self, other: Ledger) -> None:
         """Add another account to this one."""
@@ -66,6 +76,8 @@ class Ledger:
             self.drop(reason, tally.documents, tally.bytes)
         for name, removed in other.edits.items():
             self.edit(name, removed)
+        for name, part in other.varieties.items():
+            self.of_variety(name).add(part)
 
     @property
     def quarantined(self) -> int:
@@ -85,6 +97,19 @@ class Ledger:
             )
         if size != self.bytes_in:
             raise LedgerError(f"{where}: {self.bytes_in} bytes in, {size} accounted for")
+        if self.varieties:
+            self._check_varieties(where)
+
+    def _check_varieties(self, where: str) -> None:
+        for part in self.varieties.values():
+            part.check()
+        for name in ("documents_in", "bytes_in", "documents_kept", "bytes_kept"):
+            found, wanted = (
+                sum(getattr(p, name) for p in self.varieties.values()),
+                getattr(self, name),
+            )
+            if found != wanted:
+                raise LedgerError(f"{where}: {name} is {wanted}, its varieties have {found}")
 
     def as_json(self) -> dict[str, Any]:
         """JSON form; reasons in order of documents dropped."""
@@ -100,6 +125,7 @@ class Ledger:
             "bytes_kept": self.bytes_kept,
             "dropped_bytes": {reason: tally.bytes for reason, tally in ordered},
             "edited_bytes": dict(sorted(self.edits.items())),
+            "varieties": {name: part.as_json() for name, part in sorted(self.varieties.items())},
         }
 
     @classmethod
@@ -117,6 +143,7 @@ class Ledger:
             **{name: row[name] for name in names},
             dropped=dropped,
             edits=dict(row["edited_bytes"]),
+            varieties={name: cls.from_json(part) for name, part in row["varieties"].items()},
         )
 
 

@@ -96,16 +96,11 @@ class ReadStage(PipelineStep):
                 else record
             )
             if isinstance(item, tuple):
-                ledger.documents_in += 1
-                ledger.documents_kept += 1
-                ledger.bytes_in += item[1]
-                ledger.bytes_kept += item[1]
+                _book(ledger, item[0]["variety"], item[1])
                 yield item
                 continue
-            ledger.documents_in += 1
-            ledger.bytes_in += item.bytes
             prefix = QUARANTINE_PREFIX if item.quarantined else ""
-            ledger.drop(prefix + item.reason, 1, item.bytes)
+            _book(ledger, self.source.variety, item.bytes, prefix + item.reason)
             if item.quarantined:
                 quarantine.write(json.dumps(asdict(item), ensure_ascii=False) + "\n")
 
@@ -156,6 +151,18 @@ def read_partition(
     run_ranks(step, len(units), workers, writer.staging / "executor", raw_bytes)
     counts = {"units": len(units), "raw_bytes": raw_bytes}
     return publish_parts(writer, len(units), lambda parts: {**sum_counts(parts), **counts})
+
+
+def _book(ledger: Ledger, variety: str | None, size: int, reason: str | None = None) -> None:
+    """Book one record: a document, or why it gave none."""
+    for account in (ledger, ledger.of_variety(variety)):
+        account.documents_in += 1
+        account.bytes_in += size
+        if reason is None:
+            account.documents_kept += 1
+            account.bytes_kept += size
+        else:
+            account.drop(reason, 1, size)
 
 
 @contextmanager

@@ -34,12 +34,14 @@ DECISION_SCHEMA = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
         pa.field("bytes", pa.int64(), nullable=False),
+        pa.field("variety", pa.string()),
         pa.field("reason", pa.string()),
         pa.field("duplicate_of", pa.string()),
     ]
 )
 """Rows of a decision shard, one for each row of the measured shard of the same name: UTF-8 bytes
-of the text, why the document is dropped (null keeps it), and which document a duplicate repeats."""
+of the text, its variety, why the document is dropped (null keeps it), and which document a
+duplicate repeats."""
 
 
 Written = Mapping[str, Iterable[tuple[str, int]]]

@@ -23,9 +23,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tokenizers import Tokenizer as Encoder
 
+from tagarela_dagster.corpus.booking import book
 from tagarela_dagster.corpus.held_out import is_held_out
-from tagarela_dagster.corpus.ledger import Ledger
-from tagarela_dagster.corpus.shards import ShardWriter, read_batches, text_bytes
+from tagarela_dagster.corpus.ledger import UNKNOWN_VARIETY, Ledger
+from tagarela_dagster.corpus.shards import ShardWriter, read_batches
 from tagarela_dagster.corpus.stage import ShardStage, Written, run_stage
 from tagarela_dagster.provenance.alignment import ShardInput
 from tagarela_dagster.provenance.files import atomic_write
@@ -46,7 +47,6 @@ INDEX_SCHEMA = pa.schema(
 )
 COUNTED = ("documents", "tokens", "words", "characters", "bytes")
 """``tokens`` are those stored, the end token of each document included."""
-UNKNOWN_VARIETY = "unknown"
 HELD_OUT = "held_out"
 
 Counts = dict[str, dict[str, dict[str, int]]]
@@ -96,13 +96,9 @@ class TokenStage(ShardStage):
     def _leave_out(self, batch: pa.RecordBatch, ledger: Ledger) -> pa.RecordBatch:
         held = np.asarray(is_held_out(batch.column("id"), self.held_out_share, self.seed))
         kept = batch.filter(pa.array(~held))
-        size, kept_size = text_bytes(batch), text_bytes(kept)
-        ledger.documents_in += batch.num_rows
-        ledger.bytes_in += size
-        ledger.documents_kept += kept.num_rows
-        ledger.bytes_kept += kept_size
-        if kept.num_rows < batch.num_rows:
-            ledger.drop(HELD_OUT, batch.num_rows - kept.num_rows, size - kept_size)
+        reasons = pc.if_else(pa.array(held), HELD_OUT, pa.scalar(None, pa.string()))
+        sizes = pc.binary_length(batch.column("text"))
+        book(ledger, batch.column("variety"), reasons, sizes, sizes)
         return kept
 
 

@@ -11,6 +11,8 @@ import pytest
 from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA, Document
 from tagarela_dagster.corpus.held_out import is_held_out
 from tagarela_dagster.corpus.shards import ShardWriter
+from tagarela_dagster.provenance.alignment import ShardInput
+from tagarela_dagster.provenance.fingerprint import hash_file
 from tagarela_dagster.provenance.lake import Lake
 from tagarela_dagster.provenance.manifest import Manifest
 from tagarela_dagster.recipe.tokens import Tokenizer
@@ -60,8 +62,9 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def tokenize(lake: Lake, shards: list[Path], tokenizer: Path, workers: int = 1) -> Manifest:
     with lake.write("tokens", "bairro@2024", code_version="1", section={}, inputs={}) as writer:
+        inputs = [ShardInput(path.stem, (path,), (hash_file(path),)) for path in shards]
         return tokenize_partition(
-            writer, shards, tokenizer, held_out_share=SHARE, seed=SEED, workers=workers
+            writer, inputs, tokenizer, held_out_share=SHARE, seed=SEED, workers=workers
         )
 
 
@@ -70,7 +73,7 @@ def test_documents_come_back_from_their_tokens(tmp_path: Path, tokenizer: Path) 
     shards = write_documents(tmp_path / "in", [texts[:9], texts[9:]])
     manifest = tokenize(Lake(tmp_path), shards, tokenizer)
     folder, encoder = folder_of(Lake(tmp_path), manifest), open_tokenizer(tokenizer)
-    for rank, path in enumerate(shards):
+    for path in shards:
         table = pq.read_table(path)
         held = np.asarray(is_held_out(table.column("id").combine_chunks(), SHARE, SEED))
         expected = {
@@ -78,8 +81,8 @@ def test_documents_come_back_from_their_tokens(tmp_path: Path, tokenizer: Path) 
             for row, out in zip(table.to_pylist(), held, strict=True)
             if not out
         }
-        stored = np.fromfile(folder / f"tokens/{rank:05d}.tokens", dtype="<u2")
-        index = pq.read_table(folder / f"documents/{rank:05d}.parquet").to_pylist()
+        stored = np.fromfile(folder / f"tokens/{path.stem}.tokens", dtype="<u2")
+        index = pq.read_table(folder / f"documents/{path.stem}.parquet").to_pylist()
         assert [row["id"] for row in index] == list(expected)
         at = 0
         for row in index:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tagarela_dagster.corpus.filtering.decide import book_decisions
+from tagarela_dagster.corpus.booking import book
 from tagarela_dagster.corpus.ledger import Ledger
 from tagarela_dagster.corpus.shards import ShardWriter
 from tagarela_dagster.corpus.stage import (
@@ -45,9 +45,10 @@ class DedupStage(ShardStage):
         table = pq.read_table(shard.paths[0]).combine_chunks()
         alive = pc.is_null(table.column("reason"))
         reason, duplicate_of = self._lay(shard.name, table)
-        sizes = table.column("bytes")
-        book_decisions(ledger, reason.filter(alive), sizes.filter(alive))
-        columns = [table.column("id"), sizes, reason, duplicate_of]
+        sizes, varieties = table.column("bytes"), table.column("variety")
+        came = [column.filter(alive) for column in (varieties, reason, sizes, sizes)]
+        book(ledger, *came)
+        columns = [table.column("id"), sizes, varieties, reason, duplicate_of]
         with ShardWriter(self.staging / "data" / "decisions", shard.name, DECISION_SCHEMA) as out:
             for batch in pa.Table.from_arrays(columns, schema=DECISION_SCHEMA).to_batches():
                 out.write(batch)

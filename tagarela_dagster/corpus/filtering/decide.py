@@ -15,10 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tagarela_dagster.corpus.document import EDITS, SIGNALS
+from tagarela_dagster.corpus.booking import book
+from tagarela_dagster.corpus.document import SIGNALS
 from tagarela_dagster.corpus.filtering.language import is_kept
 from tagarela_dagster.corpus.filtering.licenses import judge
 from tagarela_dagster.corpus.filtering.rules import EMPTY, decide, recipe_rules
+from tagarela_dagster.corpus.filtering.work import measured_bytes
 from tagarela_dagster.corpus.ledger import Ledger
 from tagarela_dagster.corpus.shards import ShardWriter, read_batches
 from tagarela_dagster.corpus.stage import (
@@ -36,6 +38,7 @@ COLUMNS = [
     "id",
     "source",
     "license",
+    "variety",
     "language",
     "language_score",
     "quality",
@@ -91,14 +94,6 @@ def read_signals(batch: pa.RecordBatch) -> dict[str, NDArray[np.float32]]:
     }
 
 
-def measured_bytes(batch: pa.RecordBatch) -> pa.Array:
-    """(rows,) UTF-8 bytes of each measured text, from what came in and what edits removed."""
-    size = batch.column("bytes_in")
-    for index in range(len(EDITS)):
-        size = pc.subtract(size, pc.struct_field(batch.column("removed"), index))
-    return size
-
-
 class DecideStage(ShardStage):
     """Decide on the documents of measured shard ``rank``."""
 
@@ -117,25 +112,12 @@ class DecideStage(ShardStage):
         with ShardWriter(folder, shard.name, DECISION_SCHEMA) as out:
             for batch in read_batches(shard.paths[0], COLUMNS):
                 reasons, sizes = decide_batch(batch), measured_bytes(batch)
-                book_decisions(ledger, reasons, sizes)
+                varieties = batch.column("variety")
+                book(ledger, varieties, reasons, sizes, sizes)
                 nothing = pa.nulls(batch.num_rows, pa.string())
-                columns = [batch.column("id"), sizes, reasons, nothing]
+                columns = [batch.column("id"), sizes, varieties, reasons, nothing]
                 out.write(pa.RecordBatch.from_arrays(columns, schema=DECISION_SCHEMA))
         return {"decisions": out.written}, {}
-
-
-def book_decisions(ledger: Ledger, reasons: pa.Array, sizes: pa.Array) -> None:
-    """Book documents that came in, each with its bytes, and those that a reason drops."""
-    table = pa.table({"reason": reasons, "bytes": sizes})
-    sums = table.group_by("reason").aggregate([("bytes", "sum"), ("bytes", "count")])
-    for row in sums.to_pylist():
-        ledger.documents_in += row["bytes_count"]
-        ledger.bytes_in += row["bytes_sum"]
-        if row["reason"] is None:
-            ledger.documents_kept += row["bytes_count"]
-            ledger.bytes_kept += row["bytes_sum"]
-        else:
-            ledger.drop(row["reason"], row["bytes_count"], row["bytes_sum"])
 
 
 def decide_partition(

@@ -13,11 +13,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tagarela_dagster.corpus.booking import book
 from tagarela_dagster.corpus.document import EDITS, MEASURED_SCHEMA
 from tagarela_dagster.corpus.filtering.steps import Clean, Identify, Protect, Signals
-from tagarela_dagster.corpus.filtering.work import Step, Work
+from tagarela_dagster.corpus.filtering.work import Step, Work, measured_bytes
 from tagarela_dagster.corpus.ledger import Ledger
-from tagarela_dagster.corpus.shards import ShardWriter, read_batches, text_bytes
+from tagarela_dagster.corpus.shards import ShardWriter, read_batches
 from tagarela_dagster.corpus.stage import ShardStage, Written, run_stage
 from tagarela_dagster.provenance.alignment import ShardInput
 from tagarela_dagster.provenance.lake import PartitionWriter
@@ -79,10 +80,9 @@ class MeasureStage(ShardStage):
         with ShardWriter(self.staging / "data" / "kept", shard.name, MEASURED_SCHEMA) as out:
             for batch in read_batches(shard.paths[0]):
                 measured = measure(batch)
-                ledger.documents_in += batch.num_rows
-                ledger.documents_kept += measured.num_rows
-                ledger.bytes_in += text_bytes(batch)
-                ledger.bytes_kept += text_bytes(measured)
+                kept = pa.nulls(batch.num_rows, pa.string())
+                left = measured_bytes(measured)
+                book(ledger, measured.column("variety"), kept, measured.column("bytes_in"), left)
                 for index, edit in enumerate(EDITS):
                     removed = pc.struct_field(measured.column("removed"), index)
                     if size := pc.sum(removed).as_py():

@@ -102,6 +102,14 @@ class Work:
         return pa.StructArray.from_arrays(children, fields=fields)
 
 
+def measured_bytes(batch: pa.RecordBatch) -> pa.Array:
+    """(rows,) UTF-8 bytes of each measured text, from what came in and what edits removed."""
+    size = batch.column("bytes_in")
+    for index in range(len(EDITS)):
+        size = pc.subtract(size, pc.struct_field(batch.column("removed"), index))
+    return size
+
+
 Step = Callable[[Work], None]
 """One measure of a batch. Made once in every process; whatever it looks at, a document's result
 depends on that document alone."""
