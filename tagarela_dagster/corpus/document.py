@@ -62,7 +62,7 @@ DOCUMENT_SCHEMA = pa.schema(
 )
 """Columns of every document shard. ``meta`` is a JSON object of the source's native fields."""
 
-EDITS = ("cleanup", "pii")
+EDITS = ("cleanup", "pii", "decontaminated")
 """Every edit of a document's text, in the order in which they are made."""
 
 MEASURED_SCHEMA = DOCUMENT_SCHEMA.append(pa.field("bytes_in", pa.int64(), nullable=False)).append(
