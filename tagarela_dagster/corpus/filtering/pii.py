@@ -14,8 +14,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tagarela_dagster.corpus.filtering import pii_forms
 from tagarela_dagster.corpus.filtering.check_digits import IBAN_LENGTHS, is_iban
 from tagarela_dagster.corpus.filtering.pii_forms import BEFORE, FORMS, IBAN, NEAR
+from tagarela_dagster.corpus.filtering.work import Work
+from tagarela_dagster.corpus.kernels import scan_numbers
+from tagarela_dagster.corpus.kernels.buffers import Bytes, Offsets
+from tagarela_dagster.corpus.kernels.scan_numbers import DIGITS, stretches
+from tagarela_dagster.corpus.kernels.splice import splice
 from tagarela_dagster.recipe.filtering import Pii
 
 PLACEHOLDERS = {
@@ -30,6 +40,14 @@ PLACEHOLDERS = {
     "cep": "[CEP]",
 }
 """What each kind is replaced by. Of two finds that overlap, the kind named first here counts."""
+
+_WANTED = {
+    "email": scan_numbers.MAIL,
+    "iban": scan_numbers.IBAN,
+    "cnpj": scan_numbers.COMPANY,
+    "ip": scan_numbers.IP,
+}
+"""What the byte scan looks for by kind; runs of digits for the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,18 +121,68 @@ def _ibans(text: str, start: int, end: int) -> Iterator[Find]:
             yield Find(match.start(), place, "iban")
 
 
+def replaced(text: str, kinds: frozenset[str]) -> tuple[str, list[Find]]:
+    """Text with personal data replaced, and what was found.
+
+    A placeholder may open the view to what an overlapping find hid, so the text is looked at
+    until nothing is found; a second pass over the result changes nothing.
+    """
+    everything: list[Find] = []
+    while found := find(text, kinds):
+        parts: list[str] = []
+        last = 0
+        for item in found:
+            parts += [text[last : item.start], PLACEHOLDERS[item.kind]]
+            last = item.end
+        text = "".join([*parts, text[last:]])
+        everything += found
+    return text, everything
+
+
 def treat(text: str, section: Pii) -> tuple[str, int, str | None]:
     """Text with personal data replaced, how much was found, and the reason to drop it if any."""
     if not section.enabled:
         return text, 0, None
-    found = find(text, frozenset(section.kinds))
-    if not found:
-        return text, 0, None
+    kinds = frozenset(section.kinds)
     if section.action == "drop":
-        return text, len(found), f"pii_{found[0].kind}"
-    parts: list[str] = []
-    last = 0
-    for item in found:
-        parts += [text[last : item.start], PLACEHOLDERS[item.kind]]
-        last = item.end
-    return "".join([*parts, text[last:]]), len(found), None
+        found = find(text, kinds)
+        return text, len(found), f"pii_{found[0].kind}" if found else None
+    text, found = replaced(text, kinds)
+    return text, len(found), None
+
+
+def protect(
+    data: Bytes, offsets: Offsets, kinds: frozenset[str]
+) -> tuple[pa.LargeStringArray | None, NDArray[np.int64]]:
+    """Texts with personal data of ``kinds`` replaced, as ``replaced`` would one by one.
+
+    Returns:
+        (rows,) texts, None when nothing was found; (rows,) how much was found.
+    """
+    count = np.zeros(len(offsets) - 1, np.int64)
+    edits: list[tuple[int, int, int, bytes]] = []
+    wanted = sum({_WANTED.get(kind, DIGITS) for kind in kinds})
+    least = pii_forms.DIGITS_CEP if "cep" in kinds else pii_forms.DIGITS
+    for row, start, end in stretches(data, offsets, wanted, least).T.tolist():
+        text = data[start:end].tobytes().decode()
+        made, found = replaced(text, kinds)
+        if found:
+            count[row] += len(found)
+            edits.append((row, start, end, made.encode()))
+    return (splice(data, offsets, edits) if edits else None), count
+
+
+class Protect:
+    """Step: replace personal data (edit ``pii``) and count it (signal ``pii_found``).
+
+    Whether documents with personal data are dropped instead is a decision over the signal.
+    """
+
+    def __init__(self, section: Pii) -> None:
+        self.kinds = frozenset(section.kinds)
+
+    def __call__(self, work: Work) -> None:
+        texts, found = protect(*work.buffers(), self.kinds)
+        if texts is not None:
+            work.edit("pii", texts)
+        work.signal("pii_found", found)

@@ -134,21 +134,30 @@ FORMS: dict[str, tuple[Form, ...]] = {
 IBAN = re.compile(r"(?<![^\W_])[A-Z]{2}\d{2}(?=[ ]?[A-Z0-9])")
 """Where an IBAN may start; how long it is depends on its country."""
 
-_DIGITS = re.compile(r"\d(?:[ .\-/()]{0,2}\d){6,}")
+DIGITS = 9
+"""Fewest digits of a card, CNPJ, CPF, NIF or phone; a CEP has DIGITS_CEP."""
+DIGITS_CEP = 8
+
+_DIGITS = re.compile(rf"[0-9](?:[ .\-/()]{{0,3}}[0-9]){{{DIGITS - 1},}}")
+_DIGITS_CEP = re.compile(rf"[0-9](?:[ .\-/()]{{0,3}}[0-9]){{{DIGITS_CEP - 1},}}")
 
 NEAR: dict[str, tuple[re.Pattern[str], int]] = {
     "email": (re.compile(r"@[^\W_]"), 400),
-    "iban": (re.compile(r"[A-Z]{2}\d{2} ?[A-Z0-9]"), 80),
+    "iban": (re.compile(r"[A-Z]{2}[0-9]{2} ?[A-Z0-9]"), 80),
     "card": (_DIGITS, 8),
-    "cnpj": (re.compile(r"[0-9A-Z]{4}-?\d{2}"), 8),
+    "cnpj": (re.compile(r"/[0-9A-Z]{4}-[0-9]{2}|[0-9A-Z]{12}-?[0-9]{2}"), 16),
     "cpf": (_DIGITS, 8),
     "nif": (_DIGITS, 8),
     "phone": (_DIGITS, 8),
-    "ip": (re.compile(r"\d\.\d{1,3}\.\d{1,3}\.\d|[23][0-9A-Fa-f]{3}:"), 40),
-    "cep": (_DIGITS, 8),
+    "ip": (
+        re.compile(r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]"),
+        40,
+    ),
+    "cep": (_DIGITS_CEP, 8),
 }
 """Where each kind is looked for: BEFORE characters before a match of this pattern to so many
-behind it. Scanning whole texts for every form would cost more than all other filters."""
+behind it. Scanning whole texts for every form would cost more than all other filters; the places
+themselves are found on bytes by kernels/scan_numbers.py, which must see all that these see."""
 
 BEFORE = 80
 """Room for a keyword, what stands between, and the number's own beginning."""
