@@ -14,6 +14,7 @@ from tagarela_dagster.assets.metadata import (
 from tagarela_dagster.assets.step import materialize, station_arguments
 from tagarela_dagster.resources.home import workers
 from tagarela_dagster.resources.road import Road
+from tagarela_dagster.resources.takedown import tombstones_of
 
 CORPUS_LOOK: dict[str, Any] = {
     "group_name": "corpus",
@@ -44,6 +45,7 @@ def build_corpus(road: Road) -> list[dg.AssetsDefinition]:
             source=source,
             shard_bytes=corpus.shard_megabytes * 1_000_000,
             max_document_bytes=corpus.max_document_megabytes * 1_000_000,
+            tombstones=tombstones_of(road.home),
             workers=workers(),
         )
         return materialize(context, road, "documents", read, describe_documents)

@@ -19,6 +19,7 @@ from dagster._core.events import RunFailureReason
 
 from tagarela_dagster.assets.partitions import register
 from tagarela_dagster.automation.orphans import end_orphans
+from tagarela_dagster.automation.takedown import complete_takedowns
 from tagarela_dagster.provenance.lake import MissingPartitionError
 from tagarela_dagster.resources.process import PROCESS_TAG, process_name
 from tagarela_dagster.resources.road import BlockedPartitionError, Road
@@ -111,6 +112,7 @@ def drive(
                 if leg.partition is None:
                     failed_assets |= {a for a in leg.assets if road.state(a) != "fresh"}
                 journey.failed.append((leg, first_error(result)))
+    complete_takedowns(road, instance)
     return journey
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import typer
 from rich.console import Console
 
-from tagarela_dagster.cli import ledger, models, page, road, text
+from tagarela_dagster.cli import ledger, models, page, road, text, trace
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,6 +27,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     page.ui,
     road.materialize,
     ledger.ledger,
+    trace.trace,
+    trace.forget,
     text.filter_,
     text.dedup,
     models.evaluate,

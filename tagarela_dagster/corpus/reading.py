@@ -23,6 +23,7 @@ from tagarela_dagster.corpus.shards import ShardWriter
 from tagarela_dagster.corpus.sources.registry import reader
 from tagarela_dagster.corpus.sources.unit import Unit
 from tagarela_dagster.corpus.stage import publish_parts, split_partition, sum_counts, write_part
+from tagarela_dagster.corpus.tombstones import REASON, Tombstones
 from tagarela_dagster.provenance.files import atomic_write
 from tagarela_dagster.provenance.lake import PartitionWriter
 from tagarela_dagster.provenance.manifest import Manifest
@@ -46,6 +47,7 @@ class ReadStage(PipelineStep):
         source: Source,
         shard_bytes: int,
         max_document_bytes: int,
+        tombstones: Tombstones,
     ) -> None:
         super().__init__()
         assert writer.partition is not None
@@ -56,6 +58,7 @@ class ReadStage(PipelineStep):
         self.source = source
         self.shard_bytes = shard_bytes
         self.max_document_bytes = max_document_bytes
+        self.tombstones = tombstones
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
         """Write ``kept/RANK-NNN.parquet``, ``quarantine/RANK.jsonl`` and ``parts/RANK.json``."""
@@ -127,6 +130,8 @@ class ReadStage(PipelineStep):
         if document.variety is None:
             document.variety = self.source.variety
         row = document.row(source, snapshot)
+        if self.tombstones and self.tombstones.match(row):
+            return rejected(REASON, "", size, quarantined=False)
         if row["id"] in seen:
             return rejected("duplicate_id", "another record of this file has the same id", size)
         seen.add(row["id"])
@@ -140,10 +145,17 @@ def read_partition(
     *,
     shard_bytes: int,
     max_document_bytes: int,
+    tombstones: Tombstones | None = None,
     workers: int = 1,
 ) -> Manifest:
-    """Read every unit of a snapshot and publish the partition's document shards."""
-    step = ReadStage(writer, units, source, shard_bytes, max_document_bytes)
+    """Read every unit of a snapshot and publish the partition's document shards.
+
+    Args:
+        tombstones: what must not be read again.
+    """
+    step = ReadStage(
+        writer, units, source, shard_bytes, max_document_bytes, tombstones or Tombstones()
+    )
     raw_bytes = sum(
         unit.part[1] - unit.part[0] if unit.part else sum(f.bytes for f in unit.files)
         for unit in units

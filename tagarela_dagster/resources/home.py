@@ -52,6 +52,11 @@ class Home:
         """What spaCy said of each word, kept between runs and shared by all recipes."""
         return self.root.parent / "lexicon"
 
+    @property
+    def tombstones(self) -> Path:
+        """What was forgotten on request, in all recipes."""
+        return self.root.parent / "tombstones.jsonl"
+
     def create(self) -> Home:
         """Make the folders. Raises HomeError when they cannot be written to."""
         try:

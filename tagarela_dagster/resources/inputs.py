@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tagarela_dagster.corpus.sources.discover import source_folder
 from tagarela_dagster.corpus.sources.pin import identify
+from tagarela_dagster.corpus.tombstones import forgotten_in, read_tombstones
 from tagarela_dagster.provenance.fingerprint import fingerprint, hash_file
 from tagarela_dagster.provenance.lake import MissingPartitionError
 from tagarela_dagster.provenance.manifest import MANIFEST_NAME
@@ -39,6 +40,10 @@ def inputs_of(road: Road, asset: str, partition: str | None) -> dict[str, str]:
             if not manifests:
                 raise MissingPartitionError(f"{read} has no partition yet: materialize it")
             inputs |= {f"{read}[{m.partition}]": m.hash for m in manifests}
+    if asset == "documents":
+        place = f"{road.home.root.name}/{partition}"
+        forgotten = forgotten_in(read_tombstones(road.home.tombstones), place)
+        inputs |= {"forgotten": forgotten} if forgotten else {}
     if asset == "benchmarks":
         inputs |= _benchmark_inputs(road)
     if asset == "sft":
