@@ -33,6 +33,7 @@ def publish_scores(
     section: Evals,
     benchmarks: Mapping[str, Path],
     held_out: Path,
+    contamination: Path | None = None,
 ) -> Manifest:
     """Score a model on the recipe's suite, in a process of its own, and publish the scores.
 
@@ -40,12 +41,13 @@ def publish_scores(
         model: model folder (a checkpoint's exported weights and tokenizer).
         benchmarks: task -> items file published by ``pin_benchmarks``.
         held_out: shard of held-out documents.
+        contamination: folder of the corpus's report of contamination.
 
     Raises:
         EvaluationFailedError: the process ended with an error.
         ItemsError: a task has no items.
     """
-    suite = build_suite(section, benchmarks, held_out, writer.staging / "items")
+    suite = build_suite(section, benchmarks, held_out, writer.staging / "items", contamination)
     rows = run_suite(model, suite, writer.staging)
     replace_folder(writer.staging / "scores", writer.data)
     files = sorted(p.relative_to(writer.data).as_posix() for p in writer.data.rglob("*.*"))

@@ -18,6 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tagarela_dagster.evals.bits_per_byte import DocumentBits, score_documents
+from tagarela_dagster.evals.contamination import (
+    TaskContamination,
+    read_contamination,
+    split_by_contamination,
+)
 from tagarela_dagster.evals.documents import read_documents
 from tagarela_dagster.evals.generation import ItemResult, harness_model, predict_last_words
 from tagarela_dagster.evals.items import ItemsError, read_items
@@ -65,10 +70,12 @@ def score_suite(model: Path, suite: Suite, out: Path) -> list[Row]:
     Raises:
         ModelError: ``model`` is no model folder.
         ItemsError: items or documents cannot be read.
+        ContaminationError: the report of contamination cannot be read.
     """
     revision = model_revision(model)
     # Whatever is wrong with the questions is said before the model is opened.
     asked = [(task, read_items(task.items).items) for task in suite.last_word]
+    found = read_contamination(suite.contamination) if suite.contamination else {}
     loaded = load_model(model)
     rows: list[Row] = []
     if suite.documents:
@@ -79,7 +86,10 @@ def score_suite(model: Path, suite: Suite, out: Path) -> list[Row]:
             for protocol in task.protocols:
                 with tempfile.TemporaryDirectory() as scratch:
                     results = predict_last_words(lm, items, protocol, Path(scratch))
-                rows.append(_last_word_row(task, protocol, results, suite.confidence, out))
+                row = _last_word_row(task, protocol, results, suite.confidence, out)
+                if suite.contamination:
+                    row |= _contamination(results, found.get(task.task), suite.confidence)
+                rows.append(row)
     common = {
         "confidence": suite.confidence,
         "model": revision,
@@ -128,6 +138,18 @@ def _last_word_row(
         "truncated": sum(result.truncated for result in results),
         "results": name,
     }
+
+
+def _contamination(
+    results: list[ItemResult], found: TaskContamination | None, confidence: float
+) -> Row:
+    return split_by_contamination(
+        [result.item.id for result in results],
+        [result.correct for result in results],
+        [result.item.group for result in results],
+        found,
+        confidence,
+    )
 
 
 def _bits_rows(loaded: LoadedModel, suite: Suite, out: Path) -> list[Row]:

@@ -41,12 +41,15 @@ class Suite:
         documents: held-out documents for bits per byte (Parquet or JSONL); None leaves it out.
         max_characters: characters of each document that are scored.
         confidence: of every interval.
+        contamination: folder of the corpus's report of contamination; it is told beside the scores
+            and asks nothing of the model, so the hash leaves it out.
     """
 
     last_word: tuple[LastWordTask, ...]
     documents: Path | None
     max_characters: int
     confidence: float
+    contamination: Path | None = None
 
     @property
     def hash(self) -> str:
@@ -72,7 +75,8 @@ class Suite:
             {**asdict(task), "items": str(task.items), "protocols": list(task.protocols)}
             for task in self.last_word
         ]
-        values["documents"] = str(self.documents) if self.documents else None
+        for name in ("documents", "contamination"):
+            values[name] = str(values[name]) if values[name] else None
         return values
 
     @classmethod
@@ -86,17 +90,23 @@ class Suite:
             documents=Path(values["documents"]) if values["documents"] else None,
             max_characters=values["max_characters"],
             confidence=values["confidence"],
+            contamination=Path(found) if (found := values.get("contamination")) else None,
         )
 
 
 def build_suite(
-    section: Evals, benchmarks: Mapping[str, Path], held_out: Path, folder: Path
+    section: Evals,
+    benchmarks: Mapping[str, Path],
+    held_out: Path,
+    folder: Path,
+    contamination: Path | None = None,
 ) -> Suite:
     """Suite of a recipe; writes the chosen items below ``folder``.
 
     Args:
         benchmarks: task -> items file (what ``pin_benchmarks`` published).
         held_out: shard of held-out documents.
+        contamination: folder of the corpus's report of contamination.
 
     Raises:
         ItemsError: a task has no items.
@@ -117,7 +127,11 @@ def build_suite(
         write_items(choose_items(items, task.max_items), path)
         tasks.append(LastWordTask(name, path, tuple(task.protocols)))
     return Suite(
-        tuple(tasks), held_out, section.held_out.max_characters, confidence=section.confidence
+        tuple(tasks),
+        held_out,
+        section.held_out.max_characters,
+        section.confidence,
+        contamination,
     )
 
 
