@@ -34,7 +34,7 @@ from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA, Document
 from tagarela_dagster.corpus.filtering.kernel import make_kernel
 from tagarela_dagster.corpus.filtering.rules import decide, quality_rules, repetition_rules
 from tagarela_dagster.corpus.filtering.signals import text_signals
-from tagarela_dagster.corpus.filtering.words import Lexicon
+from tagarela_dagster.corpus.filtering.lexicon import Lexicon
 from tagarela_dagster.recipe.corpus import Corpus
 from tagarela_dagster.recipe.filtering import Licenses, Quality, Repetition
 

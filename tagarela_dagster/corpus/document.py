@@ -34,11 +34,25 @@ SIGNALS = (
     "dup_9_gram",
     "dup_10_gram",
     "line_punct_ratio",
+    "short_line_ratio",
     "char_dup_ratio",
     "list_ratio",
     "pii_found",
     "lines_removed",
     "harmful_pp",
+    "replacement_chars",
+    "control_chars",
+    "mojibake_left",
+    "ocr_ratio",
+    "boilerplate_lines",
+    "boilerplate_ratio",
+    "policy_lines",
+    "adult_hits",
+    "slur_hits",
+    "spam_hits",
+    "transcript_tags",
+    "credit_lines",
+    "wiki_remains",
 )
 """Every signal that a corpus stage computes, as a float in the ``quality`` struct."""
 
@@ -62,7 +76,16 @@ DOCUMENT_SCHEMA = pa.schema(
 )
 """Columns of every document shard. ``meta`` is a JSON object of the source's native fields."""
 
-EDITS = ("cleanup", "pii", "decontaminated")
+EDITS = (
+    "cleanup",
+    "unicode",
+    "dehyphenated",
+    "wiki",
+    "transcript",
+    "boilerplate",
+    "pii",
+    "decontaminated",
+)
 """Every edit of a document's text, in the order in which they are made."""
 
 MEASURED_SCHEMA = DOCUMENT_SCHEMA.append(pa.field("bytes_in", pa.int64(), nullable=False)).append(

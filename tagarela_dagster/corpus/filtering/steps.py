@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from tagarela_dagster.corpus.filtering.cleanup import clean
 from tagarela_dagster.corpus.filtering.language import identify
+from tagarela_dagster.corpus.filtering.lexicon import Lexicon
 from tagarela_dagster.corpus.filtering.pii import treat
 from tagarela_dagster.corpus.filtering.signals import text_signals
-from tagarela_dagster.corpus.filtering.words import Lexicon
 from tagarela_dagster.corpus.filtering.work import Work
 from tagarela_dagster.recipe.filtering import Cleanup, Pii
 

@@ -13,9 +13,9 @@ from datatrove.pipeline.filters import (
 from datatrove.pipeline.filters.base_filter import BaseFilter
 from hypothesis import strategies as st
 
+from tagarela_dagster.corpus.filtering.lexicon import Lexicon
 from tagarela_dagster.corpus.filtering.rules import decide, quality_rules, repetition_rules
 from tagarela_dagster.corpus.filtering.signals import text_signals
-from tagarela_dagster.corpus.filtering.words import Lexicon
 from tagarela_dagster.recipe.filtering import Quality, Repetition
 
 MARKET = """O mercado da vila abre às sete da manhã, quando o nevoeiro ainda cobre o rio.

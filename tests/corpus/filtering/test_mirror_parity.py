@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from datatrove.utils.word_tokenizers import load_word_tokenizer
 
+from tagarela_dagster.corpus.filtering.lexicon import Lexicon
 from tagarela_dagster.corpus.filtering.rules import decide, quality_rules, repetition_rules
 from tagarela_dagster.corpus.filtering.signals import text_signals
-from tagarela_dagster.corpus.filtering.words import Lexicon
 from tagarela_dagster.recipe.filtering import Quality, Repetition
 from tests.corpus.filtering.filter_prose import (
     fineweb_filter,
@@ -59,7 +59,7 @@ def test_real_documents_are_decided_as_by_datatrove() -> None:
     assert len({*expected}) >= 6
     tokenizer = load_word_tokenizer("por")
     other_words = sum(
-        [lexicon.words[n] for n in lexicon.split(text)] != tokenizer.word_tokenize(text)
+        lexicon.words(text) != tokenizer.word_tokenize(text)
         for text in texts
     )
     # Special cases that match across two chunks: at most one document in two hundred.

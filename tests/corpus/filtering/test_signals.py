@@ -21,7 +21,7 @@ def signals(text: str) -> dict[str, float]:
 def test_every_signal_of_the_rules_has_a_place_in_the_documents() -> None:
     assert set(RULE_SIGNALS) <= set(SIGNALS)
     rules = repetition_rules(Repetition()) + quality_rules(Quality())
-    assert {rule.signal for rule in rules} == set(RULE_SIGNALS)
+    assert {rule.signal for rule in rules} <= set(RULE_SIGNALS)
 
 
 def test_signals_of_a_small_text_are_as_counted_by_hand() -> None:

@@ -1,0 +1,171 @@
+"""All signals of the rules for some texts, from their bytes and numbered words."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagarela_dagster.corpus.kernels import lines as line
+from tagarela_dagster.corpus.kernels.compile import jit
+from tagarela_dagster.corpus.kernels.lines import count_lines, count_newlines
+from tagarela_dagster.corpus.kernels.repetition import (
+    DUP_NS,
+    TOP_NS,
+    dup_grams,
+    table_size,
+    top_grams,
+)
+from tagarela_dagster.corpus.kernels.word_tables import HAS_LETTER, HAS_NON_PUNCTUATION
+
+RULE_SIGNALS = (
+    "dup_line_frac",
+    *(f"top_{n}_gram" for n in TOP_NS),
+    *(f"dup_{n}_gram" for n in DUP_NS),
+    "line_punct_ratio",
+    "short_line_ratio",
+    "char_dup_ratio",
+    "list_ratio",
+    "words",
+    "avg_word_length",
+    "hash_ratio",
+    "ellipsis_ratio",
+    "bullet_lines",
+    "ellipsis_lines",
+    "alpha_words",
+    "stop_words",
+)
+"""Signals of the rules, in the order in which the rules look at them."""
+
+_FINEWEB = 1 + len(TOP_NS) + len(DUP_NS)
+_HALF, _LOW, _LOW24 = np.uint64(32), np.uint64(0xFFFFFFFF), np.uint64(0xFFFFFF)
+
+
+class Scratch(NamedTuple):
+    """Arrays that kernels reuse from text to text, long enough for the longest.
+
+    Attributes:
+        slots: hash table of n-grams or lines. top_slots, keys: table of top n-grams.
+        upto: characters of the words before each word.
+        sizes, hashes, powers: bytes, hash and power of each word. rolled: hashes of n-grams.
+        grams, counts: numbers of n-grams, and how often each occurs.
+        places: where each different line begins and ends.
+    """
+
+    slots: NDArray[np.uint64]
+    top_slots: NDArray[np.int32]
+    keys: NDArray[np.uint64]
+    upto: NDArray[np.int64]
+    sizes: NDArray[np.int32]
+    hashes: NDArray[np.uint64]
+    powers: NDArray[np.uint64]
+    rolled: NDArray[np.uint64]
+    grams: NDArray[np.int32]
+    counts: NDArray[np.int32]
+    places: NDArray[np.int64]
+
+
+def new_scratch(words: int, lines: int) -> Scratch:
+    """Scratch for texts of up to so many words and lines."""
+    slots = int(table_size(words))
+    return Scratch(
+        slots=np.empty(max(slots, int(table_size(lines))), np.uint64),
+        top_slots=np.empty(slots, np.int32),
+        keys=np.empty(slots, np.uint64),
+        upto=np.empty(words + 1, np.int64),
+        sizes=np.empty(words, np.int32),
+        hashes=np.empty(words, np.uint64),
+        powers=np.empty(words, np.uint64),
+        rolled=np.empty(words, np.uint64),
+        grams=np.empty(words, np.int32),
+        counts=np.empty(words + 1, np.int32),
+        places=np.empty((lines, 2), np.int64),
+    )
+
+
+@jit
+def newlines_of(data, offsets, found):  # type: ignore[no-untyped-def]
+    """Newlines of each text."""
+    for row in range(len(offsets) - 1):
+        found[row] = count_newlines(data, offsets[row], offsets[row + 1])
+
+
+@jit
+def _ratio(part, whole):  # type: ignore[no-untyped-def]
+    return part / whole if whole else np.nan
+
+
+@jit
+def _count_words(ids, words, marked, scratch, seen):  # type: ignore[no-untyped-def]
+    """Fill in what n-grams need of each word; counts: real words, their characters, with a
+    letter, different marked ones."""
+    real = characters = letters = marks = 0
+    upto, sizes, hashes, powers = scratch.upto, scratch.sizes, scratch.hashes, scratch.powers
+    seen[:] = 0
+    upto[0] = 0
+    for k in range(len(ids)):
+        number = ids[k]
+        info = words[number, 2]
+        flags, length = np.int64(info >> _HALF), np.int64(info & _LOW)
+        hashes[k], powers[k] = words[number, 0], words[number, 1]
+        sizes[k] = np.int32(words[number, 3] & _LOW24)
+        upto[k + 1] = upto[k] + length
+        if flags & HAS_NON_PUNCTUATION:
+            real += 1
+            characters += length
+        letters += flags & HAS_LETTER != 0
+        if number < marked and not seen[number]:
+            seen[number] = 1
+            marks += 1
+    return real, characters, letters, marks
+
+
+@jit
+def measure_rows(data, offsets, ids, starts, ends, tables, classes, newlines, scratch, out):  # type: ignore[no-untyped-def]
+    """Signals of texts ``data[offsets[i]:offsets[i + 1]]``.
+
+    Args:
+        ids, starts, ends: their words (``kernels.split.split_rows``); tables: the lexicon's.
+        newlines: (texts,) newlines of each.
+        out: (texts, RULE_SIGNALS) float64; a ratio without divisor is NaN.
+    """
+    counts = np.zeros(len(line.LINE_COUNTS), np.int64)
+    marked = tables.marks[0]
+    seen = np.zeros(max(1, marked), np.uint8)
+    first = 0
+    for row in range(len(offsets) - 1):
+        start, end, last = offsets[row], offsets[row + 1], ends[row]
+        own, words = ids[first:last], last - first
+        signals = out[row]
+        slots = scratch.slots[: table_size(newlines[row] + 2)]
+        slots[:] = 0
+        count_lines(data, start, end, classes, slots, scratch.places, counts)
+        real, characters, letters, marks = _count_words(own, tables.words, marked, scratch, seen)
+        total = max(1, counts[line.CHARACTERS])
+        signals[0] = _ratio(counts[line.DUPLICATE_LINES], counts[line.LINES])
+        top_grams(
+            own, scratch.upto, total, scratch.top_slots, scratch.keys, scratch.grams,
+            scratch.counts, signals[1 : 1 + len(TOP_NS)],
+        )  # fmt: skip
+        dup_grams(
+            own, starts[first:last], scratch.sizes, scratch.hashes, scratch.powers, scratch.upto,
+            total, data, offsets[0], scratch.slots, scratch.rolled,
+            signals[1 + len(TOP_NS) : _FINEWEB],
+        )  # fmt: skip
+        visible, split = counts[line.VISIBLE_LINES], counts[line.SPLIT_LINES]
+        rest = signals[_FINEWEB:]
+        rest[0] = _ratio(counts[line.PUNCTUATED_LINES], visible)
+        rest[1] = _ratio(counts[line.SHORT_LINES], visible)
+        without = counts[line.CHARACTERS] - counts[line.NEWLINES]
+        rest[2] = _ratio(counts[line.DUPLICATE_CHARACTERS], without)
+        rest[3] = _ratio(counts[line.NEWLINES], words)
+        rest[4] = real
+        rest[5] = _ratio(characters, real)
+        rest[6] = _ratio(counts[line.HASHES], words)
+        rest[7] = _ratio(counts[line.ELLIPSES], words)
+        rest[8] = _ratio(counts[line.BULLET_LINES], split)
+        rest[9] = _ratio(counts[line.ELLIPSIS_LINES], split)
+        rest[10] = _ratio(letters, words)
+        rest[11] = marks
+        first = last
