@@ -15,6 +15,7 @@ from tagarela_dagster.recipe.filtering import (
     Quality,
     Repetition,
 )
+from tagarela_dagster.recipe.portuguese import Portuguese
 
 
 class Corpus(Section):
@@ -25,6 +26,7 @@ class Corpus(Section):
     repetition: Repetition = Repetition()
     quality: Quality = Quality()
     pii: Pii = Pii()
+    portuguese: Portuguese = Portuguese()
     licenses: Licenses = Licenses()
     dedup: Dedup = Dedup()
     decontamination: Decontamination = Decontamination()

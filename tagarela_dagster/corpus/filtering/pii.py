@@ -182,6 +182,7 @@ class Protect:
         self.kinds = frozenset(section.kinds)
 
     def __call__(self, work: Work) -> None:
+        """Only stretches that may hold personal data become Python text."""
         texts, found = protect(*work.buffers(), self.kinds)
         if texts is not None:
             work.edit("pii", texts)

@@ -13,8 +13,8 @@ from tagarela_dagster.corpus.kernels.buffers import Bytes, Offsets
 from tagarela_dagster.corpus.kernels.compile import jit
 
 MAIL, IBAN, COMPANY, DIGITS, IP = 1, 2, 4, 8, 16
-"""What to look for, as bits: @; country and digits of an IBAN; a CNPJ's tail; runs of digits; dotted
-digits and IPv6."""
+"""What to look for, as bits: @; country and digits of an IBAN; a CNPJ's tail; runs of digits;
+dotted digits and IPv6."""
 
 BEFORE, AFTER, AFTER_MAIL = 81, 81, 401
 """Characters of context: what pii_forms.NEAR allows and one more for look-around."""
@@ -111,27 +111,28 @@ def _stretches(data, offsets, kinds, wanted, digits, found):
                 if (seen >= digits and wanted & DIGITS) or (dots >= 3 and wanted & IP):
                     hit, start = run_end, i
             elif kind == 2 and wanted & IBAN:
-                if i + 4 < end and kinds[data[i + 1]] == 2 and kinds[data[i + 2]] == 1:
-                    if kinds[data[i + 3]] == 1:
-                        at = i + 5 if data[i + 4] == 32 and i + 5 < end else i + 4
-                        if _is_code(data[at]):
-                            hit, start = at + 1, i
+                at = i + 5 if i + 5 < end and data[i + 4] == 32 else i + 4
+                country = at < end and kinds[data[i + 1]] == 2
+                checked = country and kinds[data[i + 2]] == 1 and kinds[data[i + 3]] == 1
+                if checked and _is_code(data[at]):
+                    hit, start = at + 1, i
             elif byte == 47 and wanted & COMPANY:
-                if i + 7 < end and data[i + 5] == 45 and kinds[data[i + 6]] == 1:
-                    codes = _is_code(data[i + 1]) and _is_code(data[i + 2])
-                    if codes and _is_code(data[i + 3]) and _is_code(data[i + 4]):
-                        if kinds[data[i + 7]] == 1:
-                            hit, start = i + 8, i
+                tail = i + 7 < end and data[i + 5] == 45
+                tail = tail and kinds[data[i + 6]] == 1 and kinds[data[i + 7]] == 1
+                for k in range(1, 5):
+                    tail = tail and _is_code(data[i + k])
+                if tail:
+                    hit, start = i + 8, i
             elif kind == 5 and wanted & MAIL:
                 following = data[i + 1] if i + 1 < end else np.uint8(0)
                 if following >= 0x80 or 0 < kinds[following] <= 3:
                     hit, start, after = i + 2, i, AFTER_MAIL
             elif kind == 6 and wanted & IP and i - 4 >= low and i + 1 < end:
-                first = data[i - 4]
-                following = data[i + 1]
-                if (first == 50 or first == 51) and (_is_hex(following) or following == 58):
-                    if _is_hex(data[i - 3]) and _is_hex(data[i - 2]) and _is_hex(data[i - 1]):
-                        hit, start = i + 2, i - 4
+                address = data[i - 4] == 50 or data[i - 4] == 51
+                for k in range(i - 3, i):
+                    address = address and _is_hex(data[k])
+                if address and (_is_hex(data[i + 1]) or data[i + 1] == 58):
+                    hit, start = i + 2, i - 4
             if hit >= 0:
                 if after == AFTER_MAIL:
                     # At most four bytes a character; counting them would make "@a@a" slow.

@@ -1,0 +1,1 @@
+"""Rules for Portuguese text: what pages, subtitles, scans and wikis leave in it."""

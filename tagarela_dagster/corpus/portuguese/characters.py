@@ -1,0 +1,115 @@
+"""Characters of scans, PDFs and wrong encodings: repaired where that is sure, counted elsewhere."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tagarela_dagster.corpus.filtering.work import Work
+from tagarela_dagster.corpus.kernels.scan import MARKS, scan
+from tagarela_dagster.corpus.kernels.splice import splice
+from tagarela_dagster.recipe.portuguese import Unicode
+
+INVISIBLE = "\u00ad\u200b\u200c\u2060\ufeff"
+"""Soft hyphen, zero-width space and non-joiner, word joiner, byte order mark."""
+
+_INVISIBLE = re.compile(rf"(^|[\w\s])[{INVISIBLE}\u200d]+|[{INVISIBLE}]+")
+"""A zero-width joiner stays where emoji are built with it: behind no letter, space or start."""
+_DIRECTIONS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CUT = re.compile(r"(?<=[a-zà-öø-ÿ])-\n([a-zà-öø-ÿ]+)")
+_CLITICS = frozenset(
+    "me te se nos vos lhe lhes o a os as lo la los las no na nas mo ma to ta lho lha".split()
+)
+"""Pronouns that Portuguese joins to a verb by a hyphen, which must then stay."""
+
+
+class Characters:
+    """Step: edits ``unicode`` and ``dehyphenated``; signals on what is damaged.
+
+    ``replacement_chars``, ``control_chars``, ``mojibake_left``: a thousand characters;
+    ``ocr_ratio``: share of words. All are counted before the edits. Comes after mojibake is
+    repaired, which needs soft hyphens: "Ã" and one of them are an í.
+    """
+
+    def __init__(self, section: Unicode) -> None:
+        self.section = section
+
+    def __call__(self, work: Work) -> None:
+        """Texts in which the byte scan finds nothing are not looked at again."""
+        counts = dict(zip(MARKS, scan(*work.buffers()).T, strict=True))
+        characters = counts["characters"] / 1000
+        for signal, mark in (
+            ("replacement_chars", "replacement"),
+            ("control_chars", "control"),
+            ("mojibake_left", "mojibake"),
+        ):
+            work.signal(signal, _ratio(counts[mark], characters))
+        damaged = counts["damaged_words"] + counts["cut_words"]
+        work.signal("ocr_ratio", np.minimum(1, _ratio(damaged, counts["words"])))
+        if not self.section.enabled:
+            return
+        asked = np.zeros(work.rows, np.bool_)
+        if self.section.remove_invisible:
+            asked |= counts["invisible"] > 0
+        if self.section.remove_directions:
+            asked |= counts["direction"] > 0
+        if self.section.compose:
+            asked |= counts["combining"] > 0
+        edit_rows(work, "unicode", asked, self._normal)
+        sources = self.section.rejoin_hyphenated
+        asked = (counts["cut_words"] > 0) & from_sources(work, sources)
+        edit_rows(work, "dehyphenated", asked, rejoined)
+
+    def _normal(self, text: str) -> str:
+        # Each step may make room for another: an accent behind a joiner, a joiner behind a letter.
+        while True:
+            before = text
+            if self.section.remove_directions:
+                text = _DIRECTIONS.sub("", text)
+            if self.section.remove_invisible:
+                text = _INVISIBLE.sub(r"\1", text)
+            if self.section.compose:
+                text = unicodedata.normalize("NFC", text)
+            if text == before:
+                return text
+
+
+def rejoined(text: str) -> str:
+    """Words cut at a line end made whole; a pronoun keeps its hyphen ("disse-\\nlhe")."""
+    return _CUT.sub(lambda cut: f"-{cut[1]}" if cut[1] in _CLITICS else cut[1], text)
+
+
+def from_sources(work: Work, sources: list[str]) -> NDArray[np.bool_]:
+    """(rows,) whether a document is from one of the sources."""
+    if not sources:
+        return np.zeros(work.rows, np.bool_)
+    return np.array([name in sources for name in work.column("source").to_pylist()], np.bool_)
+
+
+def edit_rows(work: Work, edit: str, asked: NDArray[np.bool_], change) -> NDArray[np.bool_]:
+    """Replace the texts of the rows ``asked`` by ``change(text)``; which of them changed."""
+    changed = np.zeros(work.rows, np.bool_)
+    if not asked.any():
+        return changed
+    data, offsets = work.buffers()
+    edits: list[tuple[int, int, int, bytes]] = []
+    for row in np.flatnonzero(asked).tolist():
+        start, end = int(offsets[row]), int(offsets[row + 1])
+        text = data[start:end].tobytes().decode()
+        made = change(text)
+        if made != text:
+            changed[row] = True
+            edits.append((row, start, end, made.encode()))
+    if edits:
+        texts: pa.LargeStringArray = splice(data, offsets, edits)
+        work.edit(edit, texts)
+    return changed
+
+
+def _ratio(values: NDArray[np.int64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """NaN where there is no text."""
+    return np.divide(values, whole, out=np.full(len(values), np.nan), where=whole > 0)
