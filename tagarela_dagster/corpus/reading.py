@@ -17,7 +17,7 @@ import pyarrow as pa
 from datatrove.pipeline.base import PipelineStep
 
 from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA, Document, Rejected
-from tagarela_dagster.corpus.executor import run_ranks
+from tagarela_dagster.corpus.engines.run import run_ranks
 from tagarela_dagster.corpus.ledger import QUARANTINE_PREFIX, Ledger
 from tagarela_dagster.corpus.shards import ShardWriter
 from tagarela_dagster.corpus.sources.registry import reader

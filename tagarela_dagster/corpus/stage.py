@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 from datatrove.pipeline.base import PipelineStep
 
-from tagarela_dagster.corpus.executor import bytes_on_disk, run_ranks
+from tagarela_dagster.corpus.engines.run import bytes_on_disk, run_ranks
 from tagarela_dagster.corpus.ledger import Ledger, total
 from tagarela_dagster.provenance.alignment import ShardInput
 from tagarela_dagster.provenance.files import atomic_write

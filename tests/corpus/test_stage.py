@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from tagarela_dagster.corpus import executor
+from tagarela_dagster.corpus.engines import run as executor
 from tagarela_dagster.corpus.cleaning import clean_partition
 from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA, DROPPED_SCHEMA
 from tagarela_dagster.corpus.ledger import Ledger, LedgerError

@@ -1,0 +1,1 @@
+"""Engines that run the ranks of a stage: processes here, a Ray cluster, a Slurm cluster."""
