@@ -1,9 +1,13 @@
 """HTML to main text, through trafilatura: the one extractor of every web source.
 
 ``favor_precision`` leaves menus and boilerplate out, ``fast`` skips the second extractors (the
-same text on real pages at twice the speed, docs/log.md). Comments are left out: on the Portuguese
-web they are where spam and personal data live. Dates come from the page's markup and address only
-(guesses from the running text cost as much as the extraction and are often wrong).
+same text on real pages at twice the speed), and trafilatura's selections are made without XPath
+(``web/selectors.py``: the same elements). Comments are left out: on the Portuguese web they are
+where spam and personal data live. Dates come from the page's markup and address only (guesses from
+the running text cost as much as the extraction and are often wrong).
+
+Readers don't call this module but ``web/pool.py``, which runs it in a process that may die.
+Measured in docs/extraction.md.
 """
 
 from __future__ import annotations
@@ -19,10 +23,8 @@ from lxml.html import HtmlElement
 from trafilatura.utils import load_html
 
 from tagarela_dagster.corpus.sources.charset import Decoded, decode
-from tagarela_dagster.corpus.sources.deadline import DeadlineError, deadline
+from tagarela_dagster.corpus.sources.web.selectors import quicken
 
-DEADLINE_S = 30.0
-"""Processor time for one page; real pages take 0.01 to 1 s, book-length ones a few seconds."""
 MAX_TAGS = 400_000
 """Pages with more tags than this are generated, not written; bounds the tree without a clock."""
 MAX_ERROR_SHARE = 0.05
@@ -41,13 +43,21 @@ for _name in ("trafilatura", "htmldate"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
-class ExtractionError(Exception):
-    """A page that could not be extracted; ``reason`` is the short machine name."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page to extract.
 
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
+    Attributes:
+        html: bytes are decoded by byte order mark, ``charset``, ``<meta>``, detection.
+        url: address of the page.
+        charset: encoding named by the HTTP header.
+        latest: day of the capture; a later date in the page is not believed.
+    """
+
+    html: bytes | str
+    url: str | None = None
+    charset: str | None = None
+    latest: datetime.date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,47 +76,43 @@ class Extracted:
     decode_errors: int = 0
 
 
-def extract_html(
-    html: bytes | str,
-    url: str | None = None,
-    *,
-    charset: str | None = None,
-    latest: datetime.date | None = None,
-    deadline_s: float = DEADLINE_S,
-) -> Extracted:
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a page could not be extracted; ``reason`` is the short machine name."""
+
+    reason: str
+    detail: str
+
+
+def extract(page: Page) -> Extracted | Failure:
     """Extract the main text of one page.
 
-    Args:
-        html: the page; bytes are decoded by byte order mark, ``charset``, ``<meta>``, detection.
-        url: address of the page.
-        charset: encoding named by the HTTP header.
-        latest: day of the capture; a later date in the page is not believed.
-        deadline_s: seconds of processor time (only in the main thread, see ``deadline``).
-
-    Raises:
-        ExtractionError: ``encoding`` (too many undecodable characters), ``too_many_tags``,
-            ``deadline``, ``extraction_failed`` (the extractor raised).
+    Failures: ``encoding`` (too many undecodable characters), ``too_many_tags``,
+    ``extraction_failed`` (the extractor raised). ``MemoryError`` is let through: what the parser
+    holds after one is unknown.
     """
-    page = decode_html(html, charset) if isinstance(html, bytes) else Decoded(html, "str", 0)
-    if page.error_share > MAX_ERROR_SHARE:
-        raise ExtractionError(
-            "encoding", f"{page.errors} characters cannot be decoded as {page.encoding}"
-        )
-    tags = page.text.count("<")
+    html = page.html
+    decoded = (
+        decode_html(html, page.charset) if isinstance(html, bytes) else Decoded(html, "str", 0)
+    )
+    if decoded.error_share > MAX_ERROR_SHARE:
+        detail = f"{decoded.errors} characters cannot be decoded as {decoded.encoding}"
+        return Failure("encoding", detail)
+    tags = decoded.text.count("<")
     if tags > MAX_TAGS:
-        raise ExtractionError("too_many_tags", f"{tags} tags, at most {MAX_TAGS}")
-    text = page.text
+        return Failure("too_many_tags", f"{tags} tags, at most {MAX_TAGS}")
+    text = decoded.text
     if not _ROOT.search(text[:4096]):
         # Pages of the 1990s often have no root element; trafilatura takes them for no HTML.
         text = f"<html><body>{text}</body></html>"
+    quicken()
     try:
-        with deadline(deadline_s):
-            main, title, date = _read_page(text, url, latest)
-    except DeadlineError as error:
-        raise ExtractionError("deadline", str(error)) from error
+        main, title, date = _read_page(text, page.url, page.latest)
+    except MemoryError:
+        raise
     except Exception as error:
-        raise ExtractionError("extraction_failed", f"{type(error).__name__}: {error}") from error
-    return Extracted(main, title, date, page.encoding, page.errors)
+        return Failure("extraction_failed", f"{type(error).__name__}: {error}"[:500])
+    return Extracted(main, title, date, decoded.encoding, decoded.errors)
 
 
 def _read_page(

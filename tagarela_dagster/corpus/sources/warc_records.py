@@ -40,6 +40,8 @@ _BEGINS = re.compile(rb"(?:" + _WARC_LINE + rb"|" + _ARC_LINE + rb")")
 _BEGINS_LINE = re.compile(rb"(?<=\n)" + _BEGINS.pattern)
 _ARC = re.compile(_ARC_LINE)
 _OVERLAP = 10_000
+_LISTS = ("x-robots-tag", "content-usage", "content-signal")
+"""Headers that hold lists: repeated ones are joined (RFC 9110, section 5.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class RawRecord:
         kind: WARC-Type; ``response`` or ``arc_header`` in ARC files.
         headers: the record's headers, names in lower case.
         status: HTTP status code as text, None without an HTTP head.
-        http: HTTP headers, names in lower case; of repeated ones the first.
+        http: HTTP headers, names in lower case; of repeated ones the first, lists joined.
         body: what follows the headers as stored, cut after ``max_body`` bytes.
         length: bytes of the whole block (HTTP head and body).
         complete: False when ``body`` was cut.
@@ -67,6 +69,11 @@ class RawRecord:
     length: int
     complete: bool
     offset: str
+
+    @property
+    def url(self) -> str:
+        """Address of what was captured, "" when the record names none."""
+        return self.headers.get("uri" if self.arc else "warc-target-uri", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +218,14 @@ def _record(raw: ArcWarcRecord, block: bytes, length: int, offset: str) -> RawRe
 
 
 def _lower(headers: list[tuple[str, str]]) -> dict[str, str]:
-    return {name.lower(): value for name, value in reversed(headers)}
+    found: dict[str, str] = {}
+    for name, value in headers:
+        name = name.lower()
+        if name in _LISTS and name in found:
+            found[name] += f", {value}"
+        else:
+            found.setdefault(name, value)
+    return found
 
 
 def _tidy(line: bytes) -> bytes:

@@ -84,7 +84,6 @@ def test_an_arc_file_gives_its_pages(tmp_path: Path, pack: object) -> None:
     assert first.meta == {
         "captured": "20080321003335",
         "collection": "IAH",
-        "date_of": "capture",
         "encoding": "cp1252",
     }
     assert Counter(r.reason for r in rejected) == {

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tagarela_dagster.corpus.document import Document, Rejected
-from tagarela_dagster.corpus.sources.extraction import ExtractionError, extract_html
+from tagarela_dagster.corpus.sources.extraction import Failure, Page
 from tagarela_dagster.corpus.sources.formats.part import FormatError, Part, no_text
+from tagarela_dagster.corpus.sources.web.pool import extract_pages
 
 
 def read(part: Part) -> Iterator[Document | Rejected]:
-    """The document of a page; reasons of ``extract_html``, and ``no_text``."""
+    """The document of a page; reasons of ``extract_pages``, and ``no_text``."""
     data = part.data()
     if not data.strip():
         raise no_text(len(data), "the file is empty")
-    try:
-        page = extract_html(data)
-    except ExtractionError as error:
+    ((page, _),) = extract_pages([(Page(data), None)])
+    assert page is not None
+    if isinstance(page, Failure):
         excerpt = data[:200].decode("utf-8", "replace")
-        raise FormatError(error.reason, error.detail, size=len(data), excerpt=excerpt) from error
+        raise FormatError(page.reason, page.detail, size=len(data), excerpt=excerpt)
     if not page.text:
         raise no_text(len(data), "the page has no main text")
     meta = {"encoding": page.encoding} if page.encoding != "utf-8" else {}

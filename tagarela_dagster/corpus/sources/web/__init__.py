@@ -1,0 +1,1 @@
+"""Pages of web archives on their way to text: cheap rejection first, extraction last."""
