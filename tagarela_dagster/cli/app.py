@@ -10,7 +10,7 @@ from collections.abc import Callable
 import typer
 from rich.console import Console
 
-from tagarela_dagster.cli import ledger, models, page, road, text, trace
+from tagarela_dagster.cli import ledger, models, page, road, text, trace, verify
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,6 +29,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     ledger.ledger,
     trace.trace,
     trace.forget,
+    verify.verify,
     text.filter_,
     text.dedup,
     models.evaluate,

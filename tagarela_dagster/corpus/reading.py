@@ -22,9 +22,17 @@ from tagarela_dagster.corpus.ledger import QUARANTINE_PREFIX, Ledger
 from tagarela_dagster.corpus.shards import ShardWriter
 from tagarela_dagster.corpus.sources.registry import reader
 from tagarela_dagster.corpus.sources.unit import Unit
-from tagarela_dagster.corpus.stage import publish_parts, split_partition, sum_counts, write_part
+from tagarela_dagster.corpus.stage import (
+    part_path,
+    publish_parts,
+    reuse_parts,
+    split_partition,
+    sum_counts,
+    write_part,
+)
 from tagarela_dagster.corpus.tombstones import REASON, Tombstones
 from tagarela_dagster.provenance.files import atomic_write
+from tagarela_dagster.provenance.fingerprint import fingerprint
 from tagarela_dagster.provenance.lake import PartitionWriter
 from tagarela_dagster.provenance.manifest import Manifest
 from tagarela_dagster.recipe.sources import Source
@@ -59,9 +67,13 @@ class ReadStage(PipelineStep):
         self.shard_bytes = shard_bytes
         self.max_document_bytes = max_document_bytes
         self.tombstones = tombstones
+        settings = [writer.code_version, writer.inputs]
+        self.keys = [fingerprint([*settings, unit.name, unit.part]) for unit in units]
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
         """Write ``kept/RANK-NNN.parquet``, ``quarantine/RANK.jsonl`` and ``parts/RANK.json``."""
+        if part_path(self.staging, rank).exists():
+            return data
         name, snapshot = split_partition(self.partition)
         ledger = Ledger(self.stage, name, snapshot)
         unit = self.units[rank]
@@ -78,7 +90,7 @@ class ReadStage(PipelineStep):
             (folder / "quarantine").mkdir(parents=True, exist_ok=True)
             path.replace(folder / "quarantine" / path.name)
             written["quarantine"] = [(path.name, ledger.quarantined)]
-        write_part(self.staging, rank, ledger, written)
+        write_part(self.staging, rank, ledger, written, key=self.keys[rank])
         return data
 
     def _sound(
@@ -160,6 +172,7 @@ def read_partition(
         unit.part[1] - unit.part[0] if unit.part else sum(f.bytes for f in unit.files)
         for unit in units
     )
+    reuse_parts(writer, step.keys)
     run_ranks(step, len(units), workers, writer.staging / "executor", raw_bytes)
     counts = {"units": len(units), "raw_bytes": raw_bytes}
     return publish_parts(writer, len(units), lambda parts: {**sum_counts(parts), **counts})

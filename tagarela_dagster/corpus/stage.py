@@ -26,7 +26,7 @@ from tagarela_dagster.provenance.alignment import ShardInput
 from tagarela_dagster.provenance.files import atomic_write
 from tagarela_dagster.provenance.fingerprint import fingerprint
 from tagarela_dagster.provenance.lake import PartitionWriter
-from tagarela_dagster.provenance.manifest import Manifest, Shard, read_manifest
+from tagarela_dagster.provenance.manifest import Manifest, Shard, has_size, read_manifest
 
 LEDGER_NAME = "ledger.json"
 
@@ -154,7 +154,7 @@ def reuse_parts(writer: PartitionWriter, keys: Sequence[str]) -> None:
         if part is None or part_path(writer.staging, rank).exists():
             continue
         files = [Shard(**shard) for shard in part["shards"]]
-        if any(_size(data / file.path) != file.bytes for file in files):
+        if any(not has_size(data / file.path, file.bytes) for file in files):
             continue
         for file in files:
             _link(data / file.path, writer.data / file.path)
@@ -211,13 +211,6 @@ def publish_parts(
 def _write_json(path: Path, content: Any) -> None:
     with atomic_write(path) as file:
         json.dump(content, file, ensure_ascii=False)
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return None
 
 
 def _link(source: Path, target: Path) -> None:

@@ -66,8 +66,9 @@ class PartitionWriter:
         )
         previous = read_manifest(self.folder)
         self.lease.check()
-        if previous is None or previous.data_name != manifest.data_name:
-            replace_folder(self.data, self.folder / manifest.data_name)
+        final = self.folder / manifest.data_name
+        if previous is None or previous.data_name != manifest.data_name or previous.missing(final):
+            replace_folder(self.data, final)
         manifest.write(self.folder)
         keep = {manifest.data_name, previous.data_name if previous else ""}
         for child in self.folder.iterdir():
@@ -110,6 +111,16 @@ class Lake:
         """Absolute paths of the shards of ``manifest`` below ``prefix``, in order."""
         data = self.folder(manifest.asset, manifest.partition) / manifest.data_name
         return [data / shard.path for shard in manifest.select(prefix)]
+
+    def missing(self, manifest: Manifest) -> list[Path]:
+        """Shards of ``manifest`` whose file is gone or has another size."""
+        data = self.folder(manifest.asset, manifest.partition) / manifest.data_name
+        return [data / shard.path for shard in manifest.missing(data)]
+
+    def damaged(self, manifest: Manifest) -> list[Path]:
+        """Shards of ``manifest`` whose file is gone or has another hash; reads all of them."""
+        data = self.folder(manifest.asset, manifest.partition) / manifest.data_name
+        return [data / shard.path for shard in manifest.damaged(data)]
 
     def data(self, asset: str, partition: str | None = None) -> Path:
         """Data folder of a published partition. Raises MissingPartitionError without one."""

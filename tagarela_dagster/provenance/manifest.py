@@ -65,6 +65,19 @@ class Manifest:
         """Name of the folder that holds the shards: derived from their content."""
         return "data-" + fingerprint([asdict(shard) for shard in self.shards])[:16]
 
+    def missing(self, data: Path) -> list[Shard]:
+        """Shards that are not in the folder ``data``, or have another size there."""
+        return [shard for shard in self.shards if not has_size(data / shard.path, shard.bytes)]
+
+    def damaged(self, data: Path) -> list[Shard]:
+        """Shards of which the file in ``data`` is missing or has another hash; reads them all."""
+        gone = self.missing(data)
+        return gone + [
+            shard
+            for shard in self.shards
+            if shard not in gone and hash_file(data / shard.path) != shard.sha256
+        ]
+
     def select(self, prefix: str) -> list[Shard]:
         """Shards whose path starts with ``prefix`` (``"kept/"``), in path order."""
         return sorted((s for s in self.shards if s.path.startswith(prefix)), key=lambda s: s.path)
@@ -112,3 +125,11 @@ def read_manifest(folder: Path) -> Manifest | None:
         )
     shards = tuple(Shard(**shard) for shard in content.pop("shards"))
     return Manifest(shards=shards, **content)
+
+
+def has_size(path: Path, size: int) -> bool:
+    """Whether a file is there and has so many bytes."""
+    try:
+        return path.stat().st_size == size
+    except FileNotFoundError:
+        return False

@@ -130,6 +130,8 @@ class Road:
             return f"stale: {error}"
         if manifest.code_version != now.code_version:
             return "stale: the recipe or the code has changed"
+        if gone := self.lake.missing(manifest):
+            return f"stale: {gone[0].name} is missing or damaged"
         changed = sorted(
             name
             for name in manifest.inputs.keys() | now.inputs.keys()
