@@ -27,7 +27,7 @@ def demo(recipe: RecipeOption = None, scale: ScaleOption = None) -> None:
     road = open_road(recipe, scale)
     journey = _drive(road, None, None, "demo")
     console = Console()
-    console.print(ledger_table(road))
+    console.print(ledger_table(road.ledgers()))
     console.print(score_table(road))
     _end(console, journey)
     console.print("Open the page:  [bold]tagarela ui[/]   (or: make ui)", highlight=False)
@@ -59,7 +59,7 @@ def materialize(
     journey = _drive(road, chosen, partition, "materialize")
     console = Console()
     if chosen is None:
-        console.print(ledger_table(road))
+        console.print(ledger_table(road.ledgers()))
         console.print(score_table(road))
     _end(console, journey)
 

@@ -25,14 +25,27 @@ def stage_totals(ledgers: Iterable[Ledger]) -> list[Ledger]:
     return list(totals.values())
 
 
-def ledger_table(road: Road) -> Table:
-    """The ledger by stage, over all partitions."""
-    table = _table("Ledger: documents in = kept + dropped")
+def grouped(ledgers: Iterable[Ledger], by: str) -> dict[str, list[Ledger]]:
+    """Accounts of each source, snapshot or variety, sorted by its name."""
+    groups: dict[str, list[Ledger]] = {}
+    for ledger in ledgers:
+        if by == "variety":
+            for name, part in ledger.varieties.items():
+                groups.setdefault(name, []).append(part)
+            continue
+        name = ledger.source if by == "source" else f"{ledger.source}@{ledger.snapshot}"
+        groups.setdefault(name, []).append(ledger)
+    return dict(sorted(groups.items()))
+
+
+def ledger_table(ledgers: Iterable[Ledger], title: str = "Ledger") -> Table:
+    """Accounts by stage, summed over partitions."""
+    table = _table(f"{title}: documents in = kept + dropped")
     table.add_column("stage", no_wrap=True)
     for name in ("in", "kept", "dropped", "MB kept"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("most common reasons")
-    for total in stage_totals(road.ledgers()):
+    for total in stage_totals(ledgers):
         row = total.as_json()
         dropped = row["dropped"]
         shown = list(dropped.items())[:REASONS_SHOWN]
