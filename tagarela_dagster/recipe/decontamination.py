@@ -17,6 +17,10 @@ class Decontamination(Section):
     """Words in a matching run; an item shorter than this must be contained whole."""
     min_item_words: int = Field(default=8, ge=1)
     """Items with fewer words are not searched for: they match by chance."""
+    min_covered: float = Field(default=0.0, ge=0, le=1)
+    """Share of an item's words that a document must hold before anything is done about it; with
+    less, the match is reported and the document stays. 0: any matching run will do. An exam that
+    quotes a law shares runs with the law, but few of its words (docs/log.md has figures)."""
     mismatches: int = Field(default=0, ge=0, le=1)
     """Words inside a matching run that may differ (Tucano 2 allows one)."""
     action: Literal["drop", "mask", "report"] = "drop"

@@ -2,9 +2,11 @@
 
 Text and items are compared as words: lower case, punctuation and diacritics removed (copies lose
 them), numbers kept. A text matches an item when it shares a run of ``n_grams`` of its words, or
-the whole of an item (or of a part of one) that is shorter; what has fewer than ``min_item_words``
-is not searched for. With ``mismatches: 1`` one word inside the run may differ. Memory follows the
-items (some 100 bytes a word) and never the corpus.
+the whole of an item that is shorter; what has fewer than ``min_item_words`` is not searched for.
+Of an item in parts those with ``n_grams`` words are searched for, and shorter ones only if it has
+none: an answer such as "Conselho Federal da Ordem dos Advogados do Brasil" is no copy of its
+question. With ``mismatches: 1`` one word inside the run may differ. Memory follows the items (some
+75 bytes a word) and never the corpus.
 """
 
 from __future__ import annotations
@@ -84,10 +86,14 @@ class ItemIndex:
         owners: dict[bytes, list[int]] = {}
         kept: list[NDArray[np.int64]] = []
         self._words = np.zeros(len(self._items), np.int64)
+        sizes = np.diff(first_words)
+        longest = np.zeros(len(self._items), np.int64)
+        np.maximum.at(longest, np.array([number for number, _ in parts], np.int64), sizes)
         for row, (number, _) in enumerate(parts):
-            words = np.arange(first_words[row], first_words[row + 1])
-            if len(words) < section.min_item_words or not len(words):
+            least = section.n_grams if longest[number] >= section.n_grams else 1
+            if sizes[row] < max(least, section.min_item_words):
                 continue
+            words = np.arange(first_words[row], first_words[row + 1])
             self._words[number] += len(words)
             low, high = begins[words[0]], begins[words[-1] + 1]
             lengths = np.diff(begins[words[0] : words[-1] + 2])

@@ -40,13 +40,14 @@ class _Verdict:
     matches: tuple[Match, ...]
     text: bytes
     reason: str | None
+    action: str
 
 
 def make_kernel(item_files: Sequence[Path], section: Decontamination) -> Kernel:
     """Kernel that takes benchmark items out of documents.
 
-    A dropped document has the reason ``benchmark_TASK`` of its first match. Every document with a
-    match carries ``meta.contamination``; ``report.contamination_rows`` reads it.
+    A dropped document has the reason ``benchmark_TASK`` of the first match that is acted on. Every
+    document with a match carries ``meta.contamination``; ``report.contamination_rows`` reads it.
 
     Args:
         item_files: ``items/TASK.jsonl`` of ``benchmarks``.
@@ -69,7 +70,7 @@ def make_kernel(item_files: Sequence[Path], section: Decontamination) -> Kernel:
             None if row not in verdicts else verdicts[row].reason for row in range(len(texts))
         ]
         metas = {
-            row: _with_matches(batch.column("meta")[row].as_py(), verdict, section.action)
+            row: _with_matches(batch.column("meta")[row].as_py(), verdict)
             for row, verdict in verdicts.items()
         }
         changed = {row: v.text.decode() for row, v in verdicts.items() if v.reason is None}
@@ -103,9 +104,10 @@ def reason(task: str) -> str:
 
 
 def _judge(text: bytes, found: Found, index: ItemIndex, section: Decontamination) -> _Verdict:
-    if section.action == "report":
-        return _Verdict(found.matches, text, None)
-    dropped = _Verdict(found.matches, text, reason(found.matches[0].task))
+    first = _first_copy(found, section)
+    if section.action == "report" or first is None:
+        return _Verdict(found.matches, text, None, "report")
+    dropped = _Verdict(found.matches, text, reason(first.task), "drop")
     if section.action == "drop":
         return dropped
     left = text
@@ -113,11 +115,16 @@ def _judge(text: bytes, found: Found, index: ItemIndex, section: Decontamination
     for _ in range(MAX_ROUNDS):
         left = cut_out(left, spans)
         again = index.search(pa.array([left.decode()], pa.large_string()))
-        if not again:
+        if not again or _first_copy(again[0], section) is None:
             enough = _count_words(left) >= max(1, section.min_words)
-            return _Verdict(found.matches, left, None) if enough else dropped
+            return _Verdict(found.matches, left, None, "mask") if enough else dropped
         spans = again[0].spans
     return dropped
+
+
+def _first_copy(found: Found, section: Decontamination) -> Match | None:
+    """The first match that covers enough of its item to be acted on."""
+    return next((m for m in found.matches if m.covered >= section.min_covered), None)
 
 
 def _count_words(text: bytes) -> int:
@@ -127,9 +134,8 @@ def _count_words(text: bytes) -> int:
     return cut_words(data, offsets[0], offsets[1], fold_table(), hashes, starts)
 
 
-def _with_matches(meta: str, verdict: _Verdict, action: str) -> str:
+def _with_matches(meta: str, verdict: _Verdict) -> str:
     """``meta`` with the matches, and what was done about them."""
-    done = "drop" if verdict.reason else action
     listed = [
         {
             "task": m.task,
@@ -138,7 +144,7 @@ def _with_matches(meta: str, verdict: _Verdict, action: str) -> str:
             "covered": m.covered,
             "begin": m.begin,
             "end": m.end,
-            "action": done,
+            "action": verdict.action,
         }
         for m in verdict.matches
     ]

@@ -1,12 +1,13 @@
 """Search of benchmark items in texts: seeds by a rolling hash, then common runs word by word.
 
 Every ``seed`` consecutive words of an item are in a table under the hash of the run. A text's runs
-are looked up in a bit filter that fits the cache, then in the table; what is there is compared
-letter by letter and extended to both sides, so that a match is never a collision and its whole
-length is known. Each diagonal (place in the text minus place in the item) is extended once. A
-litany that meets a litany has a long run on every diagonal: a budget of comparisons for each item
-and text, which text that does not repeat itself never uses up, keeps the work linear. What it
-leaves out is the n-th overlapping run of an item that is already found.
+are looked up in a bit filter that fits the cache, then in the table; what is there is extended to
+both sides by the words' hashes, and what is long enough is compared letter by letter, so that a
+match is never a collision and its whole length is known. Each diagonal (place in the text minus
+place in the item) is extended once. A litany that meets a litany has a long run on every diagonal:
+a budget of comparisons for each item and text, which text that does not repeat itself never uses
+up, keeps the work linear. What it leaves out is the n-th overlapping run of an item that is already
+found.
 """
 
 from __future__ import annotations
@@ -16,78 +17,20 @@ from numpy.typing import NDArray
 
 from tagarela_dagster.corpus.kernels.buffers import Bytes, Offsets
 from tagarela_dagster.corpus.kernels.compile import jit
+from tagarela_dagster.corpus.kernels.decon_runs import TextWords, common_run
 from tagarela_dagster.corpus.kernels.decon_tables import BASE, Memory, Tables
 from tagarela_dagster.corpus.kernels.decon_words import (
     SEPARATOR,
     TABLE_SIZE,
     Fold,
-    Hashes,
     cut_words,
     decode,
-    same_word,
 )
 
 HIT_COLUMNS = 6
 """Row, segment, words of the longest run, words covered, first byte, byte after the last."""
 BUDGET = 16
 """Times that the words of a text so far, and of an item's text, may be compared with each other."""
-
-
-@jit
-def _equal(
-    data: Bytes, end: int, tables: Tables, hashes: Hashes, starts: Offsets, word: int, place: int
-) -> bool:
-    """Whether a word of the text is the word at ``place``: by hash, then by letters."""
-    if hashes[word] != tables.hashes[place]:
-        return False
-    low, high = tables.begins[place], tables.begins[place + 1]
-    return same_word(data, starts[word], end, tables.fold, tables.letters, low, high) >= 0
-
-
-@jit
-def _extend(
-    data: Bytes,
-    end: int,
-    tables: Tables,
-    hashes: Hashes,
-    starts: Offsets,
-    words: int,
-    first: int,
-    place: int,
-    low: int,
-    high: int,
-) -> tuple[int, int, int, int]:
-    """The longest common run through a seed at word ``first`` and ``place`` of a segment.
-
-    Returns:
-        Its first word, the word after its last (0: the seed's hashes are equal by chance), the word
-        that differs (-1: none), and the word after the run without a differing word.
-    """
-    shift = place - first
-    # The part of the text that lies beside the segment.
-    least, most = max(0, low - shift), min(words, high - shift)
-    stop = first
-    while stop < most and _equal(data, end, tables, hashes, starts, stop, stop + shift):
-        stop += 1
-    if stop - first < tables.seed:
-        return 0, 0, -1, 0
-    begin = first
-    while begin > least and _equal(data, end, tables, hashes, starts, begin - 1, begin - 1 + shift):
-        begin -= 1
-    if tables.mismatches == 0:
-        return begin, stop, -1, stop
-    left, right = begin - 1, stop + 1
-    while left > least and _equal(data, end, tables, hashes, starts, left - 1, left - 1 + shift):
-        left -= 1
-    while right < most and _equal(data, end, tables, hashes, starts, right, right + shift):
-        right += 1
-    # The differing word lies inside the run: equal words follow it on both sides.
-    more_left, more_right = begin - 1 - left, right - 1 - stop
-    if more_left > 0 and more_left >= more_right:
-        return left, stop, begin - 1, stop
-    if more_right > 0:
-        return begin, right, stop, stop
-    return begin, stop, -1, stop
 
 
 @jit
@@ -137,6 +80,7 @@ def search(
     for row in range(rows):
         end = offsets[row + 1]
         words = cut_words(data, offsets[row], end, tables.fold, hashes, starts)
+        text = TextWords(data, end, hashes, starts, words)
         base = memory.words[0]
         memory.words[0] += words + 1
         value = np.uint64(0)
@@ -172,7 +116,7 @@ def search(
                     memory.asked[segment], memory.work[segment] = base, 0
                 elif memory.work[segment] > BUDGET * (last + high - low):
                     continue
-                run = _extend(data, end, tables, hashes, starts, words, first, place, low, high)
+                run = common_run(text, tables, first, place)
                 begin, stop, gap, block_end = run
                 if stop == 0:
                     continue

@@ -103,16 +103,22 @@ def test_a_run_does_not_reach_into_the_next_document(tmp_path: Path) -> None:
 
 
 def test_a_run_lies_in_one_part_of_an_item_and_parts_are_shared(tmp_path: Path) -> None:
-    passage, question = BAKER, "Quantas casas, escolas e faroleiros tem a ilha"
-    items = [{"id": "1", "text": [passage, question]}, {"id": "2", "text": [passage, "Porquê?"]}]
+    question = "Quantas casas, e quantas escolas, tem a ilha do Farol, onde vive só um faroleiro"
+    items = [{"id": "1", "text": [BAKER, question]}, {"id": "2", "text": [BAKER, "Porquê?"]}]
     both = index(tmp_path, items)
-    found = search(both, [f"{passage}!", question, f"{passage[-60:]} {question[:30]}"])
+    found = search(both, [f"{BAKER}!", question, f"{BAKER[-60:]} {question[:30]}"])
     assert [(m.item, m.words, m.covered) for m in found[0].matches] == [
-        ("1", 25, round(25 / 33, 4)),
+        ("1", 25, 0.625),
         ("2", 25, 1.0),
     ]
-    assert [(m.item, m.words, m.covered) for m in found[1].matches] == [("1", 8, round(8 / 33, 4))]
+    assert [(m.item, m.words, m.covered) for m in found[1].matches] == [("1", 15, 0.375)]
     assert 2 not in found
+
+
+def test_a_short_part_is_searched_for_only_if_the_item_has_no_longer_one(tmp_path: Path) -> None:
+    answer = "Conselho Federal da Ordem dos Advogados do Brasil"
+    items = [{"id": "1", "text": [BAKER, answer]}, {"id": "2", "text": ["Quem decide?", answer]}]
+    assert lengths(index(tmp_path, items), [f"Assim o {answer}."]) == [[("2", 8)]]
 
 
 @pytest.mark.parametrize(
@@ -168,6 +174,16 @@ def test_strange_text_changes_no_other_documents_result(tmp_path: Path) -> None:
         [b"\xff\xc3", f"{BAKER}\xff".encode("latin-1"), BAKER.encode()[:-1] + b"\xe2"]
     )
     assert [found.search(broken).get(row) is None for row in range(3)] == [True, True, False]
+
+
+def test_words_with_equal_hashes_are_no_match(tmp_path: Path) -> None:
+    found = index(tmp_path)
+    # The item's words get other letters, and keep their hashes.
+    letters = found._tables.letters
+    letters[letters == ord("p")] = ord("q")
+    words = f"{BAKER} pão".replace("-", " ").split()
+    assert lengths(found, [" ".join(words)]) == [[("p", 16)]]
+    assert lengths(found, [" ".join(words[:13])]) == [[]]
 
 
 def test_a_documents_matches_do_not_depend_on_what_was_searched_before(tmp_path: Path) -> None:

@@ -91,6 +91,14 @@ def test_report_changes_nothing_and_says_what_is_there(tmp_path: Path) -> None:
     assert contamination(outcome, 0)[0]["action"] == "report"
 
 
+def test_a_quotation_too_short_for_its_item_is_reported_and_stays(tmp_path: Path) -> None:
+    words = BAKER.split()
+    texts = [f"{BEFORE} {' '.join(words[:n])}" for n in (13, 20)]
+    outcome = judge(tmp_path, *texts, min_covered=0.6)
+    assert outcome.reasons.to_pylist() == [None, "benchmark_ultima_palavra"]
+    assert [contamination(outcome, row)[0]["action"] for row in (0, 1)] == ["report", "drop"]
+
+
 def test_the_stage_balances_for_every_action(tmp_path: Path) -> None:
     other = [{"text": "Quantos quilómetros quadrados tem o concelho de Alcácer do Sal em 2021"}]
     files = [write_items(tmp_path), write_items(tmp_path, "Prova-OAB.2", other)]
