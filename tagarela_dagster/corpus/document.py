@@ -39,6 +39,7 @@ SIGNALS = (
     "list_ratio",
     "pii_found",
     "lines_removed",
+    "mojibake_lines",
     "harmful_pp",
     "replacement_chars",
     "control_chars",

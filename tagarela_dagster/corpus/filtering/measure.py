@@ -15,7 +15,10 @@ import pyarrow.compute as pc
 
 from tagarela_dagster.corpus.booking import book
 from tagarela_dagster.corpus.document import EDITS, MEASURED_SCHEMA
-from tagarela_dagster.corpus.filtering.steps import Clean, Identify, Protect, Signals
+from tagarela_dagster.corpus.filtering.cleanup import Clean
+from tagarela_dagster.corpus.filtering.language import Identify
+from tagarela_dagster.corpus.filtering.signals import Signals
+from tagarela_dagster.corpus.filtering.steps import Protect
 from tagarela_dagster.corpus.filtering.work import Step, Work, measured_bytes
 from tagarela_dagster.corpus.ledger import Ledger
 from tagarela_dagster.corpus.shards import ShardWriter, read_batches
@@ -43,6 +46,12 @@ class Measure:
         for step in self.steps:
             step(work)
         return work.measured()
+
+    def close(self) -> None:
+        """Keep what steps have learned for later processes (the lexicon)."""
+        for step in self.steps:
+            if isinstance(step, Signals):
+                step.close()
 
 
 def steps(corpus: Corpus, lexicon: Path | None) -> list[Step]:
@@ -88,6 +97,7 @@ class MeasureStage(ShardStage):
                     if size := pc.sum(removed).as_py():
                         ledger.edit(edit, size)
                 out.write(measured)
+        measure.close()
         return {"kept": out.written}, {}
 
 

@@ -7,13 +7,16 @@ so that thresholds can be decided again from the ``quality`` struct without the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from tagarela_dagster.corpus.filtering.lexicon import Lexicon
+from tagarela_dagster.corpus.filtering.work import Work
 from tagarela_dagster.corpus.kernels.buffers import Bytes, Offsets, text_buffers
 from tagarela_dagster.corpus.kernels.measure import (
     RULE_SIGNALS,
@@ -23,7 +26,34 @@ from tagarela_dagster.corpus.kernels.measure import (
     newlines_of,
 )
 
-__all__ = ["RULE_SIGNALS", "buffer_signals", "text_signals"]
+__all__ = ["RULE_SIGNALS", "Signals", "buffer_signals", "text_signals"]
+
+
+class Signals:
+    """Step of measuring: adds every signal of the rules.
+
+    Args:
+        stop_words: words whose different occurrences ``stop_words`` counts.
+        folder: where the lexicon is kept between runs; None keeps nothing.
+    """
+
+    def __init__(self, stop_words: Sequence[str], folder: Path | None) -> None:
+        self.lexicon = _lexicon(tuple(stop_words), folder)
+
+    def __call__(self, work: Work) -> None:
+        """Measure a batch."""
+        for name, values in buffer_signals(*work.buffers(), self.lexicon).items():
+            work.signal(name, values)
+
+    def close(self) -> None:
+        """Keep what the lexicon has learned of spaCy."""
+        self.lexicon.save()
+
+
+@lru_cache(maxsize=2)
+def _lexicon(stop_words: tuple[str, ...], folder: Path | None) -> Lexicon:
+    """One lexicon for all batches and shards of a process: filling it is what costs."""
+    return Lexicon.open(folder, stop_words)
 
 
 def text_signals(texts: Iterable[str], lexicon: Lexicon) -> dict[str, NDArray[np.float64]]:

@@ -1,13 +1,27 @@
 from __future__ import annotations
 
+import re
+
+import numpy as np
+import pyarrow as pa
 import pytest
 from ftfy.badness import is_bad
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagarela_dagster.corpus.filtering.cleanup import _SUSPECT, clean, repair
+from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA, Document
+from tagarela_dagster.corpus.filtering.cleanup import Clean, clean
+from tagarela_dagster.corpus.filtering.work import Work
+from tagarela_dagster.corpus.kernels.buffers import text_buffers
+from tagarela_dagster.corpus.kernels.clean_lines import suspect_lines
 from tagarela_dagster.recipe.filtering import Cleanup
 from tests.corpus.filtering.filter_prose import BUS, MARKET, PROSE, REPORT
+
+ONLY_REPAIR = Cleanup(min_letters=0, drop_duplicate_lines=False)
+
+
+def repair(text: str) -> str:
+    return clean(text, ONLY_REPAIR)[0]
 
 
 @pytest.mark.parametrize("name", PROSE)
@@ -53,7 +67,7 @@ def test_a_text_of_short_lines_ends_empty() -> None:
 def test_each_part_can_be_turned_off() -> None:
     text = "Menu\nO padre celebrou a missa.\nO padre celebrou a missa.\nNÃ£o choveu nada ontem."
     assert clean(text, Cleanup(enabled=False)) == (text, 0)
-    assert clean(text, Cleanup(min_letters=0, drop_duplicate_lines=False)) == (repair(text), 0)
+    assert clean(text, ONLY_REPAIR) == (text.replace("NÃ£o", "Não"), 0)
     only_letters = Cleanup(drop_duplicate_lines=False, fix_encoding=False)
     assert clean(text, only_letters) == (text.removeprefix("Menu\n"), 1)
 
@@ -84,8 +98,12 @@ _LETTERS = (
 @settings(max_examples=600, deadline=None, derandomize=True)
 @given(st.text(_LETTERS, max_size=12))
 def test_whatever_ftfy_would_repair_is_looked_at(line: str) -> None:
-    if is_bad(line):
-        assert _SUSPECT.search(line) or line.isascii()
+    for part in line.split("\n"):
+        if is_bad(part) and not part.isascii():
+            found = np.empty((1, 3), np.int64)
+            buffers = text_buffers(pa.array(["Bom dia.", "\n" + part], pa.large_string()))
+            assert suspect_lines(*buffers, found) == 1
+            assert found[0].tolist() == [1, 9, 9 + len(part.encode())]
 
 
 def test_removed_bytes_are_those_of_the_lines() -> None:
@@ -93,3 +111,74 @@ def test_removed_bytes_are_those_of_the_lines() -> None:
     cleaned, removed = clean(text, Cleanup())
     assert removed == 2
     assert len(text.encode()) - len(cleaned.encode()) == len(b"Menu\n") + len(b"Partilhar\n")
+
+
+def reference(text: str, min_letters: int, drop_copies: bool) -> tuple[str, int]:
+    """Line clean-up as a person would write it."""
+    enough = re.compile(rf"(?:[\W\d_²³¹¼½¾]*+[^\W\d_²³¹¼½¾]){{{min_letters}}}")
+    seen: set[str] = set()
+    kept: list[str] = []
+    removed, joined = 0, False
+    for line in text.split("\n"):
+        key = line.strip()
+        if not key:
+            if not (joined and (not kept or not kept[-1].strip())):
+                kept.append(line)
+            continue
+        joined = not enough.match(line) or (drop_copies and key in seen)
+        removed += joined
+        if not joined:
+            seen.add(key)
+            kept.append(line)
+    return ("\n".join(kept), removed) if removed else (text, 0)
+
+
+PARTS = [
+    "",
+    " ",
+    "a²",
+    "Menu\n",
+    "Bom dia a todos.\n",
+    "\n",
+    "Ação!\u2003",
+    "\r",
+    "\x85",
+    "\0",
+    "e\u0301",
+]
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    st.lists(st.lists(st.sampled_from(PARTS), max_size=12).map("".join), min_size=1, max_size=4),
+    st.sampled_from([0, 1, 5, 10]),
+    st.booleans(),
+)
+def test_lines_are_removed_as_by_the_reference(
+    texts: list[str], min_letters: int, drop_copies: bool
+) -> None:
+    section = Cleanup(min_letters=min_letters, drop_duplicate_lines=drop_copies, fix_encoding=False)
+    work = measured(texts, section)
+    expected = [reference(text, min_letters, drop_copies) for text in texts]
+    quality = work.column("quality").to_pylist()
+    found = [(row["lines_removed"], row["mojibake_lines"]) for row in quality]
+    assert work.column("text").to_pylist() == [text for text, _ in expected]
+    assert found == [(removed, 0) for _, removed in expected]
+
+
+def test_the_step_counts_repaired_lines_and_books_bytes() -> None:
+    texts = ["A informaÃ§Ã£o Ã© boa.\nO preÃ§o nÃ£o Ã© mau.\nMenu", BUS]
+    batch = measured(texts, Cleanup())
+    assert batch.column("text").to_pylist() == ["A informação é boa.\nO preço não é mau.", BUS]
+    signals = batch.column("quality").to_pylist()
+    assert [row["mojibake_lines"] for row in signals] == [2, 0]
+    assert [row["lines_removed"] for row in signals] == [1, 0]
+    # Six letters were two bytes too long.
+    assert [row["cleanup"] for row in batch.column("removed").to_pylist()] == [6 * 2 + 5, 0]
+
+
+def measured(texts: list[str], section: Cleanup) -> pa.RecordBatch:
+    rows = [Document(str(i), text).row("test", "1") for i, text in enumerate(texts)]
+    work = Work(pa.RecordBatch.from_pylist(rows, DOCUMENT_SCHEMA))
+    Clean(section)(work)
+    return work.measured()

