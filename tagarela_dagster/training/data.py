@@ -30,13 +30,13 @@ class Batch:
     Attributes:
         tokens, positions: int64 (sequences, context).
         targets: int64 (sequences, context - 1): what positions 0 to context - 2 predict.
-        sources: source of each sequence.
+        cells: cell of the mixture's plan that each sequence belongs to.
     """
 
     tokens: torch.Tensor
     positions: torch.Tensor
     targets: torch.Tensor
-    sources: list[str]
+    cells: list[str]
 
     @property
     def predicted(self) -> int:
@@ -84,7 +84,7 @@ class Batches:
             torch.from_numpy(tokens),
             torch.from_numpy(positions),
             torch.from_numpy(next_tokens(tokens, positions, self.sampler.eos)),
-            [row.source for row in rows],
+            [row.cell for row in rows],
         )
 
 

@@ -1,24 +1,49 @@
-"""Encode documents in batches of bounded memory.
+"""Encode documents at the pace of the tokenizer itself, in bounded memory.
 
-``tokenizers`` needs some hundred bytes of memory a token while it encodes, so a batch holds a few
-megabytes of text and a longer document is cut. The cut is made where the tokenizer's own
-splitting pattern always splits (after a line break that is followed by a visible character), so
-the tokens are those of the whole document.
+``tokenizers`` needs some hundred bytes of memory a token while it encodes, so a slice holds a few
+megabytes of text, and a long document is cut into pieces, which also spreads it over the threads.
+A cut is made only where the tokenizer's own splitting pattern always splits, so the tokens are
+those of the whole document. While one slice is encoded (without the interpreter's lock) the ids
+of the slice before are taken over and written.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from tokenizers import Encoding
 from tokenizers import Tokenizer as Encoder
 
-PIECE_CHARACTERS = 1_000_000
+PIECE_CHARACTERS = 50_000
 """Longer documents are cut into pieces of at least this size."""
-BATCH_CHARACTERS = 4_000_000
+SLICE_BYTES = 4_000_000
 
-_CUT = re.compile(r"(?<=\n)(?=\S)")
+_CUT = re.compile(r"(?<=\n)(?=\S)|(?<=[A-Za-zÀ-ÖØ-öø-ÿ0-9])(?= )")
+"""After a line break that a visible character follows, or before a space that follows a letter or
+a digit. In ``tokenizer.SPLIT`` no alternative goes on over either place, and none looks back."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Documents and their tokens.
+
+    Attributes:
+        documents: rows as given.
+        ids: tokens of all documents in order, each followed by its end token.
+        lengths: (rows,) int64 tokens of each document, the end token included.
+    """
+
+    documents: pa.RecordBatch
+    ids: NDArray
+    lengths: NDArray[np.int64]
 
 
 def token_dtype(vocabulary: int) -> np.dtype:
@@ -26,23 +51,33 @@ def token_dtype(vocabulary: int) -> np.dtype:
     return np.dtype("<u2") if vocabulary <= 1 << 16 else np.dtype("<u4")
 
 
-def encode(encoder: Encoder, texts: Sequence[str]) -> Iterator[np.ndarray]:
-    """Ids (tokens,) int64 of each text, in order, without any special token added."""
-    batch: list[list[str]] = []
-    size = 0
-    for text in texts:
-        batch.append(cut(text))
-        size += len(text)
-        if size >= BATCH_CHARACTERS:
-            yield from _encode(encoder, batch)
-            batch, size = [], 0
-    yield from _encode(encoder, batch)
+def encode_documents(
+    encoder: Encoder, batches: Iterable[pa.RecordBatch], eos: int
+) -> Iterator[Encoded]:
+    """Encode the ``text`` of documents, without any special token but ``eos`` at their end."""
+    dtype = token_dtype(encoder.get_vocab_size())
+    slices = iter(slice_ for batch in batches for slice_ in _slices(batch))
+
+    def encode_next() -> tuple[pa.RecordBatch, list[int], list[Encoding]] | None:
+        documents = next(slices, None)
+        if documents is None:
+            return None
+        pieces = [cut(text) for text in documents.column("text").to_pylist()]
+        flat = list(chain.from_iterable(pieces))
+        encoded = encoder.encode_batch_fast(flat, add_special_tokens=False)
+        return documents, [len(found) for found in pieces], encoded
+
+    with ThreadPoolExecutor(1) as ahead:
+        coming = ahead.submit(encode_next)
+        while (found := coming.result()) is not None:
+            coming = ahead.submit(encode_next)
+            yield _joined(*found, eos, dtype)
 
 
 def cut(text: str, characters: int = PIECE_CHARACTERS) -> list[str]:
     """Pieces of ``text`` that are tokenized alone as they are within it.
 
-    A text without a usable line break stays whole, whatever its length.
+    A text without a usable place stays whole, whatever its length.
     """
     pieces = []
     start = 0
@@ -56,17 +91,25 @@ def cut(text: str, characters: int = PIECE_CHARACTERS) -> list[str]:
     return pieces
 
 
-def _encode(encoder: Encoder, batch: list[list[str]]) -> Iterator[np.ndarray]:
-    flat = [piece for pieces in batch for piece in pieces]
-    size = sum(map(len, flat))
-    if size <= 2 * BATCH_CHARACTERS:
-        encoded = encoder.encode_batch_fast(flat, add_special_tokens=False)
-        arrays = iter([np.array(e.ids, dtype=np.int64) for e in encoded])
-    else:
-        arrays = (
-            np.array(encoder.encode(piece, add_special_tokens=False).ids, dtype=np.int64)
-            for piece in flat
-        )
-    for pieces in batch:
-        parts = [next(arrays) for _ in pieces]
-        yield parts[0] if len(parts) == 1 else np.concatenate(parts)
+def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Runs of rows with about SLICE_BYTES of text; a longer document is a slice of its own."""
+    sizes = pc.binary_length(batch.column("text")).to_numpy()
+    numbers = np.cumsum(sizes, dtype=np.int64) // SLICE_BYTES
+    firsts = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), batch.num_rows]
+    for first, last in zip(firsts, firsts[1:], strict=False):
+        if last > first:
+            yield batch.slice(first, last - first)
+
+
+def _joined(
+    documents: pa.RecordBatch, pieces: list[int], encoded: list[Encoding], eos: int, dtype: np.dtype
+) -> Encoded:
+    parts = iter(encoded)
+    lengths = np.empty(len(pieces), np.int64)
+    arrays = []
+    end = np.array([eos], dtype)
+    for row, count in enumerate(pieces):
+        mine = [np.array(next(parts).ids, dtype) for _ in range(count)]
+        lengths[row] = sum(map(len, mine)) + 1
+        arrays += [*mine, end]
+    return Encoded(documents, np.concatenate(arrays), lengths)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tagarela_dagster.recipe.training import Pretrain
+from tagarela_dagster.training.account import by_source
 from tagarela_dagster.training.data import IGNORED, Batch, Batches
 from tagarela_dagster.training.engine import unsharded_gradient_norm
 from tagarela_dagster.training.failure import TrainingError
@@ -39,9 +40,9 @@ class Loop:
         self.step: int = start["step"] if start else 0
         self.seconds: float = start["seconds"] if start else 0.0
         self.loss: float = start["loss"] if start else math.nan
-        sources = batches.sampler.sources
-        known = start["tokens_per_source"] if start else {}
-        self.tokens = {source: int(known.get(source, 0)) for source in sources}
+        # A run starts at a checkpoint, and a checkpoint's line has the tokens of every cell.
+        known = start["tokens_per_cell"] if start else {}
+        self.tokens = {cell: int(known.get(cell, 0)) for cell in batches.sampler.cells}
 
     def run(self) -> None:
         """Train to the last step. Raises TrainingError when the loss is no number any more."""
@@ -55,18 +56,19 @@ class Loop:
             taken = time.perf_counter() - started
             self.seconds += taken
             tokens = sum(self.tokens.values())
-            self.on_step(
-                {
-                    "step": self.step,
-                    "loss": self.loss,
-                    "tokens": tokens,
-                    "seconds": round(self.seconds, 4),
-                    "learning_rate": rate,
-                    "gradient_norm": norm,
-                    "tokens_per_second": round((tokens - before) / taken, 1),
-                    "tokens_per_source": {k: v for k, v in self.tokens.items() if v},
-                }
-            )
+            row = {
+                "step": self.step,
+                "loss": self.loss,
+                "tokens": tokens,
+                "seconds": round(self.seconds, 4),
+                "learning_rate": rate,
+                "gradient_norm": norm,
+                "tokens_per_second": round((tokens - before) / taken, 1),
+                "tokens_per_source": by_source(self.batches.sampler.plan, self.tokens),
+            }
+            if is_checkpoint(self.step, self.section):
+                row["tokens_per_cell"] = {cell: n for cell, n in self.tokens.items() if n}
+            self.on_step(row)
 
     def _train(self, batches: list[Batch], rate: float) -> tuple[float, float]:
         """One optimizer step; mean loss per predicted token over all ranks, gradient norm.
@@ -116,21 +118,21 @@ class Loop:
         )
 
     def _sum_over_ranks(self, loss: Any, batches: list[Batch]) -> float:
-        """Loss summed over ranks; the ranks' tokens per source are counted on the way."""
+        """Loss summed over ranks; the ranks' tokens per cell are counted on the way."""
         import torch
         import torch.distributed as dist
 
         taken = dict.fromkeys(self.tokens, 0)
         for batch in batches:
-            for source in batch.sources:
-                taken[source] += batch.tokens.shape[1]
+            for cell in batch.cells:
+                taken[cell] += batch.tokens.shape[1]
         sums = torch.tensor(
             [loss.item(), *taken.values()], dtype=torch.float64, device=self.engine.device
         )
         dist.all_reduce(sums)
         whole, *counts = sums.tolist()
-        for source, count in zip(taken, counts, strict=True):
-            self.tokens[source] += int(count)
+        for cell, count in zip(taken, counts, strict=True):
+            self.tokens[cell] += int(count)
         return whole
 
     def _require_finite(self, what: str, value: float) -> None:
@@ -141,3 +143,8 @@ class Loop:
                 f"({self.section.clip:g}), or lengthen warmup_steps "
                 f"({self.section.warmup_steps}); the checkpoints before it are good"
             )
+
+
+def is_checkpoint(step: int, section: Pretrain) -> bool:
+    """Whether a checkpoint is saved after step ``step`` (from 1)."""
+    return step % section.checkpoint_every == 0 or step == section.steps

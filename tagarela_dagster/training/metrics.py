@@ -3,7 +3,8 @@
 Fields: ``step`` (from 1), ``loss`` (nats per token, mean over all tokens of the step), ``tokens``
 (consumed so far), ``seconds`` (trained so far, over all resumes), ``learning_rate``,
 ``gradient_norm`` (before clipping), ``tokens_per_second`` (this step), ``tokens_per_source``
-(consumed so far).
+(consumed so far); where a checkpoint is saved also ``tokens_per_cell`` (consumed so far, by the
+cells of the mixture's plan: source, stratum and phase).
 """
 
 from __future__ import annotations

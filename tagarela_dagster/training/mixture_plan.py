@@ -1,154 +1,200 @@
-"""How many sequences each source gives: shares, epochs, and a plan that sums exactly.
+"""Plan: how many sequences each unit gives in each phase, before anything is trained.
 
-A source's share follows its tokens times its weight, or its weight alone (GlórIA). A source that
-would be repeated more than ``max_epochs`` is cut to that, and what it cannot give goes to the
-others in proportion. Arithmetic is exact (fractions), so the plan is the same everywhere. When
-all sources together cannot fill the plan within their epochs, that is an error that says what to
-change: repeating more than the recipe allows is never silent.
+Phases are planned in order. A unit's limit (epochs) holds over the whole run: what an earlier
+phase took is gone. A source with fixed epochs gives them spread over the phases by length, to the
+sequence; the rest is divided by ``filling.py`` in the proportions of ``shares.py``. When that
+cannot be done, an error says which limits are in the way: repeating text more often than the
+recipe allows is never silent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from itertools import accumulate
+from math import ceil
 
-from tagarela_dagster.recipe.tokens import Mixture, Weight
-
-
-class MixtureError(ValueError):
-    """The sources cannot give the planned sequences; the message says what to change."""
+from tagarela_dagster.recipe.mixture import Mixture, Phase
+from tagarela_dagster.training.filling import FullError, Limit, apportion, fill
+from tagarela_dagster.training.shares import MixtureError, Rules, rules_of, wanted_shares
+from tagarela_dagster.training.survey import Unit
 
 
 @dataclass(frozen=True)
-class SourcePlan:
-    """One source's part.
+class Cell:
+    """What a unit gives in a phase.
 
     Attributes:
-        documents, tokens: what there is.
-        sequences: planned sequences of ``context`` tokens.
-        planned_tokens: ``sequences * context``.
-        epochs: ``planned_tokens / tokens``.
-        share: of all planned tokens.
-        wanted_share: the share before any cap on epochs.
-        capped: True when ``max_epochs`` cut the source down.
+        phase: name; "" when the recipe has no phases.
+        sequences: planned ones.
+        wanted: share of the phase's sequences before any limit (fixed epochs: None).
     """
 
-    name: str
-    documents: int
-    tokens: int
-    weight: float
-    max_epochs: float
+    phase: str
+    unit: Unit
     sequences: int
-    planned_tokens: int
-    epochs: float
-    share: float
-    wanted_share: float
-    capped: bool
+    wanted: Fraction | None
 
-    def as_json(self) -> dict[str, Any]:
-        """JSON form, as in plan.json."""
-        return asdict(self)
+    @property
+    def label(self) -> str:
+        """Name in the account of a run: ``unit``, or ``phase:unit``."""
+        return f"{self.phase}:{self.unit.label}" if self.phase else self.unit.label
 
 
-def plan_sources(
-    available: Mapping[str, tuple[int, int]], section: Mixture, context: int, sequences: int
-) -> list[SourcePlan]:
-    """Divide ``sequences`` sequences of ``context`` tokens over the sources.
-
-    Args:
-        available: source -> (documents, tokens).
+def plan_cells(units: Sequence[Unit], section: Mixture, context: int, sequences: int) -> list[Cell]:
+    """Divide ``sequences`` sequences of ``context`` tokens over phases and units.
 
     Returns:
-        Plans in order of source name; sources with weight 0 or without tokens have 0 sequences.
+        A cell for each phase and unit, in order; their sequences sum to ``sequences``.
 
     Raises:
-        MixtureError: no source has a weight and tokens, or the sources cannot fill the plan within
-            their epochs.
+        MixtureError: the units cannot fill the plan within their epochs and caps.
     """
-    names = sorted(available)
-    weights = {name: section.sources.get(name, Weight()).weight for name in names}
-    wanted = {name: _wanted(available[name][1], weights[name], section.by) for name in names}
-    total = sum(wanted.values())
-    if not total:
-        raise MixtureError("no source has both tokens and a weight above 0: nothing to train on")
-    caps = {
-        name: int(Fraction(section.limit(name)) * available[name][1] / context)
-        for name in names
-        if wanted[name]
-    }
-    if sum(caps.values()) < sequences:
-        raise MixtureError(_shortage(available, section, caps, context, sequences))
-    given = _divide(sequences, {n: wanted[n] for n in caps}, caps)
-    return [
-        SourcePlan(
-            name=name,
-            documents=available[name][0],
-            tokens=available[name][1],
-            weight=weights[name],
-            max_epochs=section.limit(name),
-            sequences=given.get(name, 0),
-            planned_tokens=given.get(name, 0) * context,
-            epochs=given.get(name, 0) * context / max(1, available[name][1]),
-            share=given.get(name, 0) / sequences,
-            wanted_share=float(wanted[name] / total),
-            capped=name in caps and caps[name] < wanted[name] / total * sequences,
+    lengths = phase_lengths(section.phases, sequences)
+    phases: Sequence[Phase | None] = section.phases or [None]
+    sources = sorted({unit.source for unit in units})
+    used = {unit.label: 0 for unit in units}
+    cells: list[Cell] = []
+    for phase, length, end in zip(phases, lengths, accumulate(lengths), strict=True):
+        given = _fixed(units, section, context, Fraction(end, sequences), used)
+        rules = rules_of(section, phase, sources)
+        ask = _Ask(units, section, rules, context, sequences, length, given, used)
+        found, wanted = ask.answer()
+        name = phase.name if phase else ""
+        cells += [Cell(name, u, found.get(u.label, 0), wanted.get(u.label)) for u in units]
+        for label, number in found.items():
+            used[label] += number
+    return cells
+
+
+def phase_lengths(phases: Sequence[Phase], sequences: int) -> list[int]:
+    """Sequences of each phase; they sum to ``sequences``.
+
+    Raises:
+        MixtureError: the phases are longer or shorter than the run, or one is empty.
+    """
+    if not phases:
+        return [sequences]
+    stated = sum(phase.sequences or 0 for phase in phases)
+    shares = {p.name: Fraction(str(p.share)) for p in phases if p.share is not None}
+    rest = [phase.name for phase in phases if phase.share is None and phase.sequences is None]
+    if rest:
+        shares[rest[0]] = max(
+            Fraction(0), 1 - Fraction(stated, sequences) - sum(shares.values(), Fraction(0))
         )
-        for name in names
-    ]
+    whole = sum(shares.values(), Fraction(0)) + Fraction(stated, sequences)
+    if abs(whole - 1) > Fraction(1, 10**6):
+        raise MixtureError(
+            f"the phases are {float(whole):g} of the run's {sequences} sequences: change their "
+            "sequences, or leave share and sequences out in one of them, which takes the rest"
+        )
+    parts = apportion(sequences - stated, shares) if shares else {}
+    lengths = [phase.sequences or parts[phase.name] for phase in phases]
+    if empty := [phase.name for phase, n in zip(phases, lengths, strict=True) if not n]:
+        raise MixtureError(f"the phases {empty} have no sequence of the {sequences} planned")
+    return lengths
 
 
-def _wanted(tokens: int, weight: float, by: str) -> Fraction:
-    if not tokens:
-        return Fraction(0)
-    return Fraction(weight) * tokens if by == "tokens" else Fraction(weight)
+def _fixed(
+    units: Sequence[Unit],
+    section: Mixture,
+    context: int,
+    done: Fraction,
+    used: Mapping[str, int],
+) -> dict[str, int]:
+    """Sequences that units with fixed epochs give in a phase, at whose end ``done`` is over.
 
-
-def _divide(total: int, wanted: Mapping[str, Fraction], caps: Mapping[str, int]) -> dict[str, int]:
-    """Integers that sum to ``total``, in proportion to ``wanted``, each at most its cap."""
-    exact: dict[str, Fraction] = {}
-    left = Fraction(total)
-    remaining = sorted(wanted)
-    while remaining:
-        whole = sum(wanted[name] for name in remaining)
-        over = [n for n in remaining if left * wanted[n] / whole >= caps[n]]
-        if not over:
-            exact.update({n: left * wanted[n] / whole for n in remaining})
-            break
-        exact.update({n: Fraction(caps[n]) for n in over})
-        left -= sum(caps[n] for n in over)
-        remaining = [n for n in remaining if n not in over]
-    given = {name: int(value) for name, value in exact.items()}
-    # Largest remainders first, then the name.
-    order = sorted(exact, key=lambda n: (given[n] - exact[n], n))
-    for name in order[: total - sum(given.values())]:
-        given[name] += 1
+    A source's sum is rounded half up over the whole run, then divided over its strata by what
+    each still owes.
+    """
+    given: dict[str, int] = {}
+    factors = section.tiers.weights if section.tiers else {}
+    for source, weight in section.sources.items():
+        if weight.epochs is None:
+            continue
+        share = Fraction(str(weight.epochs)) * done / context
+        due = {
+            u.label: share * u.tokens * Fraction(factors.get(u.stratum.tier, 1.0))
+            for u in units
+            if u.source == source
+        }
+        total = int(sum(due.values(), Fraction(1, 2))) - sum(used[label] for label in due)
+        owed = {n: d - used[n] for n, d in due.items() if d > used[n]}
+        if total > 0:
+            given |= apportion(total, owed)
     return given
 
 
-def _shortage(
-    available: Mapping[str, tuple[int, int]],
-    section: Mixture,
-    caps: Mapping[str, int],
-    context: int,
-    sequences: int,
-) -> str:
-    reachable = sum(caps.values())
-    usable = sum(available[name][1] for name in caps)
-    needed = sequences * context
-    # Each source may lose up to a sequence to whole numbers.
-    epochs = (needed + len(caps) * context) / usable
-    lines = [
-        f"the plan needs {needed} tokens ({sequences} sequences of {context}), the sources give "
-        f"{reachable * context} within their epochs:"
-    ]
-    lines += [
-        f"  {name}: {available[name][1]} tokens x {section.limit(name):g} epochs" for name in caps
-    ]
-    lines.append(
-        f"Add text, raise tokens.mixture.max_epochs (about {epochs:.1f} fill it when no "
-        f"source has a limit of its own), or lower training.pretrain.steps to "
-        f"{100 * reachable // sequences}% of what it is."
-    )
-    return "\n".join(lines)
+@dataclass(frozen=True)
+class _Ask:
+    """One phase to divide."""
+
+    units: Sequence[Unit]
+    section: Mixture
+    rules: Rules
+    context: int
+    sequences: int
+    length: int
+    given: Mapping[str, int]
+    used: Mapping[str, int]
+
+    def answer(self) -> tuple[dict[str, int], dict[str, Fraction]]:
+        """Sequences by unit, and wanted shares by unit."""
+        left = self.length - sum(self.given.values())
+        free = [unit for unit in self.units if unit.source in self.rules.weights]
+        if left < 0 or (left and not free):
+            raise MixtureError(
+                f"sources with fixed epochs give {sum(self.given.values())} sequences, "
+                f"{self.length} are planned: change their epochs or training.pretrain.steps"
+            )
+        caps = [self._cap(i) for i in range(len(self.rules.caps))]
+        if not left:
+            return dict(self.given), {}
+        wanted = wanted_shares(free, self.rules)
+        limits = {u.label: self._limit(u) for u in free if u.label in wanted}
+        try:
+            found = fill(left, wanted, limits, caps)
+        except FullError as error:
+            raise MixtureError(self._shortage(error, limits, left)) from None
+        return {**self.given, **found}, wanted
+
+    def _limit(self, unit: Unit) -> int:
+        epochs = Fraction(self.section.limit(unit.source))
+        return max(0, int(epochs * unit.tokens / self.context) - self.used[unit.label])
+
+    def _cap(self, number: int) -> Limit:
+        cap = self.rules.caps[number]
+        units = frozenset(u.label for u in self.units if u.stratum.fits(cap, u.source))
+        fixed = sum(self.given.get(label, 0) for label in units)
+        most = ceil(Fraction(str(cap.max_share)) * self.length) - fixed
+        if most < 0:
+            raise MixtureError(f"sources with fixed epochs break the cap {cap.name}: change one")
+        return Limit(f"the cap {cap.name}", units, most)
+
+    def _shortage(self, error: FullError, limits: Mapping[str, int], left: int) -> str:
+        capped = [limit.name for limit in error.full if limit.name.startswith("the cap ")]
+        needed, context = left * self.context, self.context
+        within = "their epochs and caps" if capped else "their epochs"
+        lines = [
+            f"the plan needs {needed} tokens ({left} sequences of {context}), the sources give "
+            f"{error.most * context} within {within}:"
+        ]
+        lines += [f"  {name} is reached" for name in capped]
+        usable = [unit for unit in self.units if unit.label in limits]
+        sizes = {u.source: 0 for u in usable}
+        for unit in usable:
+            sizes[unit.source] += unit.tokens
+        lines += [
+            f"  {name}: {size} tokens x {self.section.limit(name):g} epochs"
+            for name, size in sizes.items()
+        ]
+        # Each unit may lose up to a sequence to whole numbers.
+        epochs = (needed + len(limits) * context) / sum(sizes.values())
+        lines.append(
+            ("Add text, change the caps, " if capped else "Add text, ")
+            + f"raise tokens.mixture.max_epochs (about {epochs:.1f} fill it when no "
+            "source has a limit of its own), or lower training.pretrain.steps to "
+            f"{100 * error.most // left}% of what it is."
+        )
+        return "\n".join(lines)

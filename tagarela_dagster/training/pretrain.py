@@ -23,12 +23,14 @@ from tagarela_dagster.provenance.files import atomic_write
 from tagarela_dagster.provenance.fingerprint import hash_file
 from tagarela_dagster.recipe import Recipe, load_recipe
 from tagarela_dagster.training import checkpoints, run_folder
+from tagarela_dagster.training.account import reconcile
 from tagarela_dagster.training.entry import launched, log_to_stdout, training_parser
 from tagarela_dagster.training.failure import TrainingError, told
 from tagarela_dagster.training.launch import launch, torchrun
 from tagarela_dagster.training.metrics import Metrics, read_metrics, rewind_metrics
 from tagarela_dagster.training.mixture import PLAN_NAME
 from tagarela_dagster.training.processes import end_with_supervisor
+from tagarela_dagster.training.sampler import Sampler
 from tagarela_dagster.training.tokenizer import TOKENIZER_FILE
 
 MODULE = "tagarela_dagster.training.pretrain"
@@ -152,7 +154,7 @@ def _train(run: Pretraining, rank: int, device: Any) -> None:
 
     from tagarela_dagster.training.data import Batches
     from tagarela_dagster.training.engine import start_engine
-    from tagarela_dagster.training.loop import Loop
+    from tagarela_dagster.training.loop import Loop, is_checkpoint
     from tagarela_dagster.training.model import build_model, count_parameters, load_tokenizer
     from tagarela_dagster.training.sampler import open_sampler
 
@@ -186,7 +188,7 @@ def _train(run: Pretraining, rank: int, device: Any) -> None:
     def on_step(row: dict[str, Any]) -> None:
         if metrics:
             metrics.write(row)
-        if row["step"] % section.checkpoint_every and row["step"] != section.steps:
+        if not is_checkpoint(row["step"], section):
             return
         record = {name: row[name] for name in ("step", "loss", "tokens", "tokens_per_source")}
         record |= {"parameters": parameters, "world_size": world, "zero_stage": section.zero_stage}
@@ -195,15 +197,17 @@ def _train(run: Pretraining, rank: int, device: Any) -> None:
 
     Loop(engine, batches, section, rows[-1] if rows else None, on_step).run()
     if rank == 0:
-        run_folder.write_result(run.out, _result(run, parameters))
+        run_folder.write_result(run.out, _result(run, parameters, sampler))
 
 
-def _result(run: Pretraining, parameters: int) -> dict[str, Any]:
+def _result(run: Pretraining, parameters: int, sampler: Sampler) -> dict[str, Any]:
     rows = read_metrics(run.out)
+    done = sampler.consumed(run.recipe.training_sequences)
     return {
         "steps": rows[-1]["step"],
         "tokens": rows[-1]["tokens"],
         "tokens_per_source": rows[-1]["tokens_per_source"],
+        "account": reconcile(sampler.plan, rows[-1]["tokens_per_cell"], done),
         "loss_first": rows[0]["loss"],
         "loss_last": rows[-1]["loss"],
         "parameters": parameters,

@@ -13,6 +13,7 @@ at position 0 would keep the model from ever learning to end a document.
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,9 +22,11 @@ from typing import Any
 import numpy as np
 
 from tagarela_dagster.provenance.lake import Lake
-from tagarela_dagster.training.mixture import COUNT_BLOCK, FORMAT_VERSION, PLAN_NAME
+from tagarela_dagster.training.mixture import FORMAT_VERSION, PLAN_NAME
+from tagarela_dagster.training.streams import COUNT_BLOCK, stream_path
+from tagarela_dagster.training.survey import array_path
 
-OPEN_FILES = 256
+OPEN_FILES = 4_096
 """Memory-mapped files kept open."""
 
 
@@ -48,11 +51,16 @@ class Span:
 
 @dataclass(frozen=True)
 class Sequence:
-    """One training sequence: ``tokens`` and ``positions`` int64 (context,)."""
+    """One training sequence: ``tokens`` and ``positions`` int64 (context,).
+
+    Attributes:
+        cell: unit and phase, as the plan's ``cells`` name them.
+    """
 
     tokens: np.ndarray
     positions: np.ndarray
     source: str
+    cell: str
 
 
 class Sampler:
@@ -68,11 +76,15 @@ class Sampler:
         self.vocabulary: int = self.plan["tokenizer"]["vocabulary"]
         self.dtype = np.dtype(self.plan["tokenizer"]["dtype"]).newbyteorder("<")
         self.sources: list[str] = [source["name"] for source in self.plan["sources"]]
+        self.units: list[dict[str, Any]] = self.plan["units"]
+        self.cells: list[str] = [cell["cell"] for cell in self.plan["cells"]]
+        self._numbers = {name: number for number, name in enumerate(self.sources)}
+        self._phases = [phase["first"] for phase in self.plan["phases"]]
         self._lake = Lake(lake_root)
         self._array = lru_cache(OPEN_FILES)(self._open_array)
         self._shard = lru_cache(OPEN_FILES)(self._open_shard)
-        self._order = self._open_array("order.npy")
-        self._before = self._open_array("before.npy")
+        self._order = self._open_array(folder / "order.npy")
+        self._before = self._open_array(folder / "before.npy")
         # Number of the first document of each shard of each source.
         self._firsts = [
             np.cumsum([0] + [shard["documents"] for shard in source["shards"]])
@@ -92,26 +104,40 @@ class Sampler:
             IndexError: no such sequence.
             SamplerError: a token shard is gone or damaged.
         """
-        source, _ = self._place(k)
+        unit, rank = self._place(k)
+        source = self.units[unit]["source"]
         tokens = np.empty(self.context, dtype=np.int64)
         positions = np.empty(self.context, dtype=np.int64)
         at = 0
-        for span in self.spans(k):
+        for span in self._spans(unit, rank):
             tokens[at : at + span.count] = self._read(source, span)
             positions[at : at + span.count] = np.arange(span.count)
             at += span.count
-        return Sequence(tokens, positions, self.sources[source])
+        cell = self._cell(unit, bisect_right(self._phases, k) - 1)
+        return Sequence(tokens, positions, source, cell)
+
+    def consumed(self, sequences: int) -> dict[str, int]:
+        """Cell -> tokens of the first ``sequences`` sequences: what a run must have consumed."""
+        tokens: dict[str, int] = {}
+        for number, phase in enumerate(self.plan["phases"]):
+            first, last = phase["first"], min(sequences, phase["first"] + phase["sequences"])
+            counts = np.bincount(self._order[first : max(first, last)], minlength=len(self.units))
+            for unit in np.flatnonzero(counts).tolist():
+                tokens[self._cell(unit, number)] = int(counts[unit]) * self.context
+        return tokens
 
     def spans(self, k: int) -> list[Span]:
         """Documents of sequence ``k``, in order; their counts sum to ``context``."""
-        source, rank = self._place(k)
-        name, size = self.sources[source], self.plan["sources"][source]["tokens"]
+        return self._spans(*self._place(k))
+
+    def _spans(self, unit: int, rank: int) -> list[Span]:
+        size = self.units[unit]["tokens"]
         spans = []
         start, end = rank * self.context, (rank + 1) * self.context
         while start < end:
             epoch, within = divmod(start, size)
-            order = self._array(f"sources/{name}/epoch-{epoch:04d}.order.npy")
-            offsets = self._array(f"sources/{name}/epoch-{epoch:04d}.offsets.npy")
+            order = self._array(stream_path(self.folder, unit, epoch, "order"))
+            offsets = self._array(stream_path(self.folder, unit, epoch, "offsets"))
             row = int(np.searchsorted(offsets, within, side="right")) - 1
             while start < end and row < len(order):
                 first = within - int(offsets[row])
@@ -124,36 +150,40 @@ class Sampler:
 
     def document(self, source: str, number: int) -> tuple[str, str, int]:
         """Where document ``number`` of a source is: partition, documents file, row."""
-        index = self.sources.index(source)
-        shard, row = self._locate(index, number)
-        found = self.plan["sources"][index]["shards"][shard]
+        shard, row = self._locate(source, number)
+        found = self.plan["sources"][self._numbers[source]]["shards"][shard]
         return found["partition"], found["documents_path"], row
 
+    def _cell(self, unit: int, phase: int) -> str:
+        name, label = self.plan["phases"][phase]["name"], self.units[unit]["unit"]
+        return f"{name}:{label}" if name else label
+
     def _place(self, k: int) -> tuple[int, int]:
-        """Source number of sequence ``k`` and how many of that source come before it."""
+        """Unit number of sequence ``k`` and how many of that unit come before it."""
         if not 0 <= k < self.sequences:
             raise IndexError(f"sequence {k} is not among the {self.sequences} of {self.folder}")
-        source = int(self._order[k])
+        unit = int(self._order[k])
         block = k // COUNT_BLOCK
-        before = np.count_nonzero(self._order[block * COUNT_BLOCK : k] == source)
-        return source, int(self._before[block, source]) + int(before)
+        before = np.count_nonzero(self._order[block * COUNT_BLOCK : k] == unit)
+        return unit, int(self._before[block, unit]) + int(before)
 
-    def _locate(self, source: int, document: int) -> tuple[int, int]:
-        firsts = self._firsts[source]
+    def _locate(self, source: str, document: int) -> tuple[int, int]:
+        firsts = self._firsts[self._numbers[source]]
         shard = int(np.searchsorted(firsts, document, side="right")) - 1
         return shard, document - int(firsts[shard])
 
-    def _read(self, source: int, span: Span) -> np.ndarray:
+    def _read(self, source: str, span: Span) -> np.ndarray:
         shard, _ = self._locate(source, span.document)
-        start = int(self._array(f"sources/{self.sources[source]}/start.npy")[span.document])
-        stored = self._shard(source, shard)
+        starts = self._array(array_path(self.folder / "sources", source, "start"))
+        start = int(starts[span.document])
+        stored = self._shard(self._numbers[source], shard)
         if span.first:
             return stored[start + span.first - 1 : start + span.first - 1 + span.count]
         # The stored end token stands last; in a sequence it opens its document.
         return np.concatenate([[self.eos], stored[start : start + span.count - 1]])
 
-    def _open_array(self, name: str) -> np.ndarray:
-        return np.load(self.folder / name, mmap_mode="r", allow_pickle=False)
+    def _open_array(self, path: Path) -> np.ndarray:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
 
     def _open_shard(self, source: int, shard: int) -> np.ndarray:
         found = self.plan["sources"][source]["shards"][shard]

@@ -4,8 +4,7 @@ Rank k reads clean shard k, leaves held-out documents out and writes
 
 - ``tokens/KKKKK.tokens``: ids, little-endian uint16 (uint32 above 65,536 tokens), each document
   followed by one end-of-document token, nothing else;
-- ``documents/KKKKK.parquet``: ``id, start, length, source, variety`` of each document in order,
-  ``start`` in tokens from the start of the file, ``length`` with the end token.
+- ``documents/KKKKK.parquet``: the index (token_index.py), a row for each document in order.
 
 The manifest's counts carry documents, tokens, words, characters and bytes by source and variety.
 """
@@ -16,15 +15,17 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from tokenizers import Tokenizer as Encoder
+from numpy.typing import NDArray
 
 from tagarela_dagster.corpus.booking import book
 from tagarela_dagster.corpus.held_out import is_held_out
+from tagarela_dagster.corpus.kernels.buffers import text_buffers
+from tagarela_dagster.corpus.kernels.word_counts import word_counts
 from tagarela_dagster.corpus.ledger import UNKNOWN_VARIETY, Ledger
 from tagarela_dagster.corpus.shards import ShardWriter, read_batches
 from tagarela_dagster.corpus.stage import ShardStage, Written, run_stage
@@ -33,18 +34,10 @@ from tagarela_dagster.provenance.files import atomic_write
 from tagarela_dagster.provenance.fingerprint import hash_file
 from tagarela_dagster.provenance.lake import PartitionWriter
 from tagarela_dagster.provenance.manifest import Manifest
-from tagarela_dagster.training.encoding import encode, token_dtype
+from tagarela_dagster.training.encoding import Encoded, encode_documents, token_dtype
+from tagarela_dagster.training.token_index import CARRIED, INDEX_SCHEMA
 from tagarela_dagster.training.tokenizer import EOS, TOKENIZER_FILE, open_tokenizer, token_id
 
-INDEX_SCHEMA = pa.schema(
-    [
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("start", pa.int64(), nullable=False),
-        pa.field("length", pa.int64(), nullable=False),
-        pa.field("source", pa.string(), nullable=False),
-        pa.field("variety", pa.string()),
-    ]
-)
 COUNTED = ("documents", "tokens", "words", "characters", "bytes")
 """``tokens`` are those stored, the end token of each document included."""
 HELD_OUT = "held_out"
@@ -87,10 +80,14 @@ class TokenStage(ShardStage):
             ShardWriter(folder / "documents", name, INDEX_SCHEMA) as index,
             atomic_write(folder / "tokens" / f"{name}.tokens", "wb") as file,
         ):
-            for batch in read_batches(shard.paths[0], columns=["id", "text", "source", "variety"]):
-                kept = self._leave_out(batch, ledger)
-                if kept.num_rows:
-                    start = _tokenize(kept, encoder, start, file, index, counts)
+            batches = read_batches(shard.paths[0], columns=["id", "text", *CARRIED])
+            kept = (self._leave_out(batch, ledger) for batch in batches)
+            for encoded in encode_documents(encoder, kept, token_id(encoder, EOS)):
+                file.write(memoryview(encoded.ids).cast("B"))
+                ends = start + np.cumsum(encoded.lengths)
+                index.write(_index(encoded, ends - encoded.lengths))
+                _count(encoded, counts)
+                start = int(ends[-1])
         return {"documents": index.written, "tokens": [(f"{name}.tokens", start)]}, counts
 
     def _leave_out(self, batch: pa.RecordBatch, ledger: Ledger) -> pa.RecordBatch:
@@ -182,36 +179,27 @@ def _new_counts() -> Counts:
     return defaultdict(lambda: defaultdict(lambda: dict.fromkeys(COUNTED, 0)))
 
 
-def _tokenize(
-    batch: pa.RecordBatch,
-    encoder: Encoder,
-    start: int,
-    file: IO[bytes],
-    index: ShardWriter,
-    counts: Counts,
-) -> int:
-    """Append the documents of a batch; return the position after the last token."""
-    texts = batch.column("text").to_pylist()
-    eos = token_id(encoder, EOS)
-    dtype = token_dtype(encoder.get_vocab_size())
-    lengths = np.empty(len(texts), dtype=np.int64)
-    for row, ids in enumerate(encode(encoder, texts)):
-        lengths[row] = len(ids) + 1
-        file.write(np.append(ids, eos).astype(dtype).tobytes())
-    ends = start + np.cumsum(lengths)
-    columns = {
-        "id": batch.column("id"),
-        "start": pa.array(ends - lengths),
-        "length": pa.array(lengths),
-        "source": batch.column("source"),
-        "variety": batch.column("variety"),
-    }
-    index.write(pa.RecordBatch.from_pydict(columns, schema=INDEX_SCHEMA))
-    sizes = pc.binary_length(batch.column("text")).to_pylist()
-    sources, varieties = batch.column("source").to_pylist(), batch.column("variety").to_pylist()
-    for row, text in enumerate(texts):
-        cell = counts[sources[row]][varieties[row] or UNKNOWN_VARIETY]
-        found = (1, int(lengths[row]), len(text.split()), len(text), sizes[row])
-        for name, value in zip(COUNTED, found, strict=True):
-            cell[name] += value
-    return int(ends[-1])
+def _index(encoded: Encoded, starts: NDArray[np.int64]) -> pa.RecordBatch:
+    carried = {name: encoded.documents.column(name) for name in ("id", *CARRIED)}
+    places = {"start": pa.array(starts), "length": pa.array(encoded.lengths)}
+    columns = carried | places
+    return pa.RecordBatch.from_arrays(
+        [columns[name] for name in INDEX_SCHEMA.names], schema=INDEX_SCHEMA
+    )
+
+
+def _count(encoded: Encoded, counts: Counts) -> None:
+    documents = encoded.documents
+    rows = documents.num_rows
+    data, offsets = text_buffers(documents.column("text"))
+    words, characters = np.empty(rows, np.int64), np.empty(rows, np.int64)
+    word_counts(data, offsets, words, characters)
+    found = (np.ones(rows, np.int64), encoded.lengths, words, characters, np.diff(offsets))
+    sources = documents.column("source").to_pylist()
+    varieties = documents.column("variety").fill_null(UNKNOWN_VARIETY).to_pylist()
+    cells = np.array([f"{s}\0{v}" for s, v in zip(sources, varieties, strict=True)])
+    for cell in np.unique(cells).tolist():
+        source, variety = cell.split("\0")
+        mine = cells == cell
+        for name, values in zip(COUNTED, found, strict=True):
+            counts[source][variety][name] += int(values[mine].sum())

@@ -9,9 +9,9 @@ import pytest
 
 from tagarela_dagster.provenance.lake import Lake
 from tagarela_dagster.provenance.manifest import Manifest
-from tagarela_dagster.recipe.tokens import Mixture, Weight
-from tagarela_dagster.training import mixture as mixture_module
+from tagarela_dagster.recipe.mixture import Mixture, Weight
 from tagarela_dagster.training import sampler as sampler_module
+from tagarela_dagster.training import streams
 from tagarela_dagster.training.mixture import write_mixture
 from tagarela_dagster.training.sampler import Sampler, SamplerError, open_sampler
 from tests.training.token_lake import EOS, folder_of, numbered_documents, write_tokens
@@ -132,8 +132,8 @@ def test_a_sampler_travels_to_another_process_by_its_place_only(
 def test_blocks_change_nothing_but_where_counting_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mixture_module, "COUNT_BLOCK", 7)
-    monkeypatch.setattr(mixture_module, "ORDER_BLOCK", 20)
+    monkeypatch.setattr(streams, "COUNT_BLOCK", 7)
+    monkeypatch.setattr(streams, "ORDER_BLOCK", 20)
     monkeypatch.setattr(sampler_module, "COUNT_BLOCK", 7)
     lake = Lake(tmp_path)
     manifest, _ = make(lake)

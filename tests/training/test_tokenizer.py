@@ -5,12 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tagarela_dagster.recipe.tokens import Tokenizer
-from tagarela_dagster.training.encoding import cut, encode, token_dtype
+from tagarela_dagster.training import encoding
+from tagarela_dagster.training.encoding import cut, encode_documents, token_dtype
 from tagarela_dagster.training.tokenizer import (
     ASSISTANT,
     EOS,
@@ -155,10 +157,35 @@ def test_a_long_document_cut_in_pieces_has_the_same_tokens(folder: Path) -> None
     assert len(cut(text, 10)) > 10
 
 
-def test_batches_give_one_array_a_text_in_order(folder: Path) -> None:
+def test_a_line_without_breaks_is_cut_at_spaces_with_the_same_tokens(folder: Path) -> None:
     encoder = open_tokenizer(folder)
-    found = list(encode(encoder, TRICKY))
-    assert [a.tolist() for a in found] == [encoder.encode(t).ids for t in TRICKY]
+    text = " ".join(TRICKY + TEXTS).replace("\n", " ").replace("\r", " ")
+    text += " 12  3 ª º  x² ½ e\u0301 _ a\u00a0b c\t d , e; f 漢字 😀 g" + " 7" * 5
+    for characters in range(1, 40):
+        pieces = cut(text, characters)
+        ids = [i for piece in pieces for i in encoder.encode(piece).ids]
+        assert ids == encoder.encode(text).ids
+    assert len(cut(text, 10)) > 10
+
+
+def test_documents_are_encoded_in_order_whatever_their_size(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoding, "SLICE_BYTES", 40)
+    monkeypatch.setattr(encoding, "PIECE_CHARACTERS", 20)
+    encoder = open_tokenizer(folder)
+    texts = ["", *TRICKY, TEXTS[0] * 3, ""]
+    batches = [
+        pa.RecordBatch.from_pydict({"text": texts[i : i + 4]}) for i in range(0, len(texts), 4)
+    ]
+    found = list(encode_documents(encoder, batches, eos=0))
+    assert [t for e in found for t in e.documents.column("text").to_pylist()] == texts
+    assert sum((e.ids.tolist() for e in found), []) == [
+        i for t in texts for i in [*encoder.encode(t).ids, 0]
+    ]
+    lengths = [len(encoder.encode(t).ids) + 1 for t in texts]
+    assert sum((e.lengths.tolist() for e in found), []) == lengths
+    assert len(found) > len(batches) / 2
 
 
 def test_ids_are_stored_in_two_bytes_up_to_65536_tokens() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from tagarela_dagster.provenance.lake import Lake
 from tagarela_dagster.recipe import Recipe
 from tagarela_dagster.recipe.tokens import Mixture, Tokenizer
-from tagarela_dagster.training.mixture import plan_mixture, write_files
+from tagarela_dagster.training.mixture import lay_mixture
 from tagarela_dagster.training.pretrain import Pretraining
 from tagarela_dagster.training.tokenizer import train_tokenizer
 from tests.training.token_lake import write_tokens
@@ -60,9 +60,17 @@ def tiny_run(folder: Path, model: dict[str, Any] | None = None, **pretrain: Any)
     many = {"max_epochs": 50}
     section = Mixture.model_validate({"sources": {"rio": many, "mar": many}})
     sequences = recipe.training_sequences
-    plan = plan_mixture(manifests, section, context=CONTEXT, sequences=sequences, seed=7)
     mixture = folder / "mixture"
-    write_files(plan, lake, mixture)
+    lay_mixture(
+        lake,
+        manifests,
+        section,
+        context=CONTEXT,
+        sequences=sequences,
+        seed=7,
+        out=mixture,
+        scratch=folder / "survey",
+    )
     return Pretraining(recipe, mixture, lake.root, tokenizer, folder / "run")
 
 
