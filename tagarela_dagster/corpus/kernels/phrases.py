@@ -67,8 +67,8 @@ class PhraseTable:
     """Phrases as an automaton.
 
     Args:
-        phrases: as ``expand`` takes them, already expanded: words separated by spaces. Equal
-            phrases (after folding) are one, that of the first.
+        phrases: words separated by spaces, as ``expand`` gives them. Equal phrases (after
+            folding) are all found.
 
     Raises:
         ValueError: a phrase has no word, more than MAX_WORDS, or letters beyond Latin-1.
@@ -165,6 +165,7 @@ def _automaton(
     """
     children: list[dict[int, int]] = [{}]
     output = [-1]
+    again: list[tuple[int, int]] = []
     for number, words in enumerate(phrases):
         state = 0
         for word in words:
@@ -174,6 +175,8 @@ def _automaton(
                 output.append(-1)
         if output[state] < 0:
             output[state] = number
+        else:
+            again.append((state, number))
     fail, shorter = [0] * len(children), [-1] * len(children)
     queue = list(children[0].values())
     for state in queue:
@@ -185,6 +188,12 @@ def _automaton(
                 suffix = fail[suffix]
             fail[child] = children[suffix].get(word, 0)
             queue.append(child)
+    # An equal phrase ends in a state of its own that only the chain of shorter ones leads to.
+    for state, number in again:
+        fail.append(0)
+        output.append(number)
+        shorter.append(shorter[state])
+        shorter[state] = len(shorter) - 1
     first = np.full(max(1, len(vocabulary)), 0, np.int32)
     for word, child in children[0].items():
         first[word] = child

@@ -27,7 +27,7 @@ direction: marks and controls of writing direction. combining: combining accents
 replacement: U+FFFD. control: C0 but tab and line ends, DEL, C1. mojibake: pairs that UTF-8 read as
 Latin-1 or Windows-1252 leaves: Ã or Â before what no Portuguese word has there, â€. cut_words: a
 small letter, a hyphen, a line end and a small letter. damaged_words: words that look misread: 0 or
-1 between small letters; a small letter thrice, but i, w and x; q without u; ç before e, i or a
+1 between small letters; a small letter thrice, but i, w and x; q without u or ü; ç before e, i or a
 consonant; four or more single capitals with a space between each two. words: runs of letters and
 digits."""
 
@@ -70,10 +70,11 @@ def _two_bytes(data, i, end):
     """Class and mark (-1 for none) of the character of two bytes at ``i``."""
     lead, second, third = _at(data, i, end), _at(data, i + 1, end), _at(data, i + 2, end)
     if lead == 0xC3:
-        if second == 0x82 or second == 0x83:
-            # Behind Ã and Â stand capitals, ASCII or nothing, never U+0080 to U+00BF nor à to ÿ.
-            if third == 0xC2 or (third == 0xC3 and _at(data, i + 3, end) >= 0xA0):
-                return UPPER, MOJIBAKE
+        tilde = second == 0x82 or second == 0x83
+        # Behind Ã and Â stand capitals, ASCII or nothing, never U+0080 to U+00BF nor à to ÿ.
+        if tilde and (third == 0xC2 or (third == 0xC3 and _at(data, i + 3, end) >= 0xA0)):
+            return UPPER, MOJIBAKE
+        # â€: the first two bytes of curly quotes and dashes.
         euro = third == 0xE2 and _at(data, i + 3, end) == 0x82 and _at(data, i + 4, end) == 0xAC
         if second == 0xA2 and euro:
             return LOWER, MOJIBAKE
@@ -125,7 +126,7 @@ def _is_wrong(before_kind, before, last_kind, last, letter):
     if last == letter and before == letter:
         return not (letter == 105 or letter == 119 or letter == 120)
     if last == 113:
-        return letter != 117
+        return letter != 117 and letter != 0xC3BC
     if last == 0xC3A7:
         return not (letter == 97 or letter == 111 or letter == 117 or letter >> 8 == 0xC3)
     return False

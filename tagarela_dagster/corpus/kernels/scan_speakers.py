@@ -85,14 +85,16 @@ def _tags(data, offsets, found):
         while i < end:
             begin = i
             i = _skip(data, i, end)
-            if i < end and (65 <= data[i] <= 90 or data[i] == 0xC3):
+            # One tag may follow another: "O SR. RELATOR: JOÃO:".
+            while i < end and (65 <= data[i] <= 90 or data[i] == 0xC3):
                 stop = _tag_end(data, i, end)
-                if stop > 0:
-                    stop = _skip(data, stop, end)
-                    if count < room:
-                        found[0, count], found[1, count], found[2, count] = row, begin, stop
-                    count += 1
-                    i = stop
+                if stop < 0:
+                    break
+                i = _skip(data, stop, end)
+                if count < room:
+                    found[0, count], found[1, count], found[2, count] = row, begin, i
+                count += 1
+                begin = i
             while i < end and data[i] != 10:
                 i += 1
             i += 1

@@ -40,7 +40,7 @@ class Lists:
 
     Attributes:
         classes: every class.
-        table: all phrases; of equal ones, that of the first class.
+        table: all phrases; one of several classes is found for each.
         class_of: (phrases,) index into ``classes``.
     """
 

@@ -12,13 +12,14 @@ MAX_PASSES = 10
 """A removal may bring a new mark together; text nested deeper than this is left as it is."""
 
 _WIKI = re.compile(
-    r"\[\[\s*:?(?:ficheiro|arquivo|imagem|file|image|categoria|category)\s*:"
-    r"(?:[^\[\]]|\[\[[^\[\]]*\]\])*\]\]\n?"
-    r"|[ \t]*\[\s*editar(?:\s*\|[^\[\]\n]{0,40}|\s+c[óo]digo[^\[\]\n]{0,20})?\s*\]"
-    r"|<ref\b[^<>]*/>|<ref\b[^<>/]*>[^<]*</ref\s*>|</?ref\b[^<>]*>",
+    r"\[\[ *:?(?:ficheiro|arquivo|imagem|file|image|categoria|category) *:"
+    r"(?:[^\[\]\n]|\[\[[^\[\]\n]*\]\])*\]\]\n?"
+    r"|[ \t]*\[editar(?: *\|[^\[\]\n]{0,40}| c[óo]digo[^\[\]\n]{0,20})? *\]"
+    r"|<ref\b[^<>\n]*/>|<ref\b[^<>/\n]*>[^<\n]*</ref *>|</?ref\b[^<>\n]*>",
     re.IGNORECASE,
 )
-"""What stands in no other text: files and categories, edit hints, references."""
+"""What stands in no other text: files and categories, edit hints, references; within a line, so
+that no line that goes later can bring one together."""
 OPENINGS = ("[[", "[editar", "[Editar", "<ref", "</ref")
 """A text without any of these has no mark to remove."""
 

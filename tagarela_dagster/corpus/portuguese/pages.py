@@ -15,7 +15,6 @@ from tagarela_dagster.corpus.kernels.splice import splice
 from tagarela_dagster.corpus.portuguese.characters import edit_rows, from_sources
 from tagarela_dagster.corpus.portuguese.lists import Lists, all_lists
 from tagarela_dagster.corpus.portuguese.marks import (
-    MAX_PASSES,
     OPENINGS,
     without_sounds,
     without_wiki,
@@ -44,13 +43,13 @@ class Pages:
 
     def __call__(self, work: Work) -> None:
         """Marks inside lines first, then one pass for all phrases, then lines."""
-        wiki = self._wiki_marks(work)
         is_transcript = from_sources(work, self.section.transcripts.sources)
+        wiki = self._wiki_marks(work, ~is_transcript)
         hits = self._tags(work, is_transcript)
         data, offsets = work.buffers()
         found = _Found(data, offsets, hits, self.lists)
         self._harmful(work, found)
-        boilerplate = found.lines_by_rule("boilerplate") & ~found.markdown_headings()
+        boilerplate = found.lines_by_rule("boilerplate") & ~found.headings()
         credit_lines = found.lines_by_rule("transcripts")
         hints = found.lines_by_rule("wiki", but="headings")
         work.signal("boilerplate_lines", found.per_row(boilerplate))
@@ -78,7 +77,7 @@ class Pages:
                 texts = without_lines(data, offsets, found.lines, removed)
                 work.edit(edit, texts_from_buffers(*texts))
 
-    def _wiki_marks(self, work: Work) -> NDArray[np.int64]:
+    def _wiki_marks(self, work: Work, may_have: Flags) -> NDArray[np.int64]:
         count = np.zeros(work.rows, np.int64)
         if not self.section.wiki.enabled:
             return count
@@ -86,6 +85,7 @@ class Pages:
         for opening in OPENINGS:
             found_in = pc.match_substring(work.texts, opening)
             asked |= np.asarray(found_in.to_numpy(zero_copy_only=False))
+        asked &= may_have
         found: list[int] = []
 
         def change(text: str) -> str:
@@ -110,13 +110,10 @@ class Pages:
         if section.enabled and section.remove_sounds:
             edit_rows(work, "transcript", is_transcript, without_sounds)
         if section.enabled and section.remove_speakers:
-            for _ in range(MAX_PASSES):
-                data, offsets = work.buffers()
-                spans = speaker_tags(data, offsets)
-                spans = spans[:, is_transcript[spans[0]]]
-                if not spans.shape[1]:
-                    break
-                cuts = [(row, start, end, b"") for row, start, end in spans.T.tolist()]
+            data, offsets = work.buffers()
+            spans = speaker_tags(data, offsets)
+            cuts = [(r, start, end, b"") for r, start, end in spans.T.tolist() if is_transcript[r]]
+            if cuts:
                 work.edit("transcript", splice(data, offsets, cuts))
         return hits if work.texts is before else self.lists.table.find(*work.buffers())
 
@@ -166,11 +163,12 @@ class _Found:
             chosen & (words <= longest) & (stand[of] >= least) & (covered[of] >= share * words)
         )
 
-    def markdown_headings(self) -> Flags:
-        """(lines,) whether the line begins with #."""
+    def headings(self) -> Flags:
+        """(lines,) whether the line is marked as a heading: Markdown's #, MediaWiki's =."""
         if not len(self.data):
             return np.zeros(len(self.lines.row), np.bool_)
-        return self.data[np.minimum(self.lines.start, len(self.data) - 1)] == ord("#")
+        first = self.data[np.minimum(self.lines.start, len(self.data) - 1)]
+        return (first == ord("#")) | (first == ord("="))
 
     def empty_headings(self, removed: Flags) -> Flags:
         """(lines,) headings with nothing below but removed lines, before another or the end."""
