@@ -1,24 +1,36 @@
 from __future__ import annotations
 
+import random
+import unicodedata
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupSignature
-from datatrove.utils.text import TextNormConfig, simplify_text
-from hypothesis import example, given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from xxhash import xxh3_128_digest, xxh64_intdigest
 
 from tagarela_dagster.corpus.dedup import minhash
-from tagarela_dagster.corpus.dedup.minhash import Signer, hash_shingles, parameters
-from tagarela_dagster.corpus.dedup.normalize import normalize
-from tagarela_dagster.recipe.dedup import Minhash
-from tests.corpus.dedup.texts import LIGHTHOUSE, MARKET, RIVER, RIVER_LATER, SHORT
-
-HARD = (
-    "D. Inês pagou R$ 1.234,56 (ou 12 €) às 10h30; «vê-lo-ás», disse-lhe o Sr. Sá d'Orey, na "
-    "pág. 3.\n\nE-mail: ze@exemplo.pt — 50% off!!! :-) ½ ﬁm Ǆ ﷺ 한국 日本 🙂👍🏽 i\u0307 "
-    "x\u0301\u0302 \u00a0 fim"
+from tagarela_dagster.corpus.dedup.minhash import Signatures, Signer, parameters
+from tagarela_dagster.corpus.kernels.minhash import (
+    BLOCK,
+    PART,
+    PRIME,
+    WINDOW,
+    bound_parameters,
+    lower,
 )
+from tagarela_dagster.recipe.dedup import Minhash
+from tests.corpus.dedup.texts import HARD, LIGHTHOUSE, MARKET, RIVER, RIVER_LATER, SHORT
+
 TEXTS = [RIVER, RIVER_LATER, MARKET, LIGHTHOUSE, HARD, HARD * 40]
+
+
+def shuffled(words: int) -> str:
+    """A text of so many words, hardly any of its shingles twice."""
+    vocabulary = " ".join([RIVER, MARKET, LIGHTHOUSE]).split()
+    return " ".join(random.Random(words).choices(vocabulary, k=words))
 
 
 def datatrove_step(section: Minhash) -> MinhashDedupSignature:
@@ -26,21 +38,65 @@ def datatrove_step(section: Minhash) -> MinhashDedupSignature:
     return MinhashDedupSignature("/nonexistent", config, language="por_Latn")
 
 
-def least(signer: Signer, texts: list[str]) -> np.ndarray:
-    shingles = [hash_shingles(signer.words(text), signer.section.n_grams) for text in texts]
-    return signer.minhash(np.concatenate(shingles), np.array([len(s) for s in shingles]))
+def datatroves(section: Minhash, texts: list[str]) -> list[list[int]]:
+    """Least value of every hash function, by datatrove."""
+    step = datatrove_step(section)
+    return [np.concatenate(step.get_signature(step.get_shingles(text))).tolist() for text in texts]
+
+
+def alike(one: Signatures, row: int, other: Signatures, other_row: int = 0) -> bool:
+    """Whether a text has the same signature in both, but for the bytes it is made of."""
+    columns = ("normalized", "words", "signed", "bands")
+    return all((getattr(one, c)[row] == getattr(other, c)[other_row]).all() for c in columns)
 
 
 @pytest.mark.parametrize("section", [Minhash(), Minhash(n_grams=3, bands=9, rows=13, seed=7)])
-def test_signatures_equal_datatroves_to_the_bit(
-    section: Minhash, monkeypatch: pytest.MonkeyPatch
+def test_signatures_equal_datatroves_to_the_bit(section: Minhash) -> None:
+    long = [shuffled(words) for words in (PART + 4, 700, BLOCK + 3, BLOCK + 5, 2 * BLOCK + 100)]
+    long.append("x" * (WINDOW - 1) + " um dois três quatro cinco " + "y" * 2 * WINDOW + " fim")
+    texts = TEXTS + long
+    assert Signer(section).minhash(texts).tolist() == datatroves(section, texts)
+
+
+WORDS = st.sampled_from([*RIVER.split(), "12,5", "50%", "d'água", "½", "3ª", "\n", "İ", "Σ", "🙂"])
+
+
+@given(st.lists(st.lists(WORDS, min_size=5, max_size=60).map(" ".join), max_size=3))
+@settings(max_examples=30, deadline=None)
+def test_signatures_of_any_text_equal_datatroves(texts: list[str]) -> None:
+    found = Signer(Minhash()).sign(texts)
+    rows = np.flatnonzero(found.signed).tolist()
+    expected = datatroves(Minhash(), [texts[row] for row in rows])
+    for row, least in zip(rows, expected, strict=True):
+        bands = np.array(least, "<u8").reshape(14, 8)
+        assert found.bands[row].tolist() == [xxh64_intdigest(band.tobytes()) for band in bands]
+
+
+EDGES = [edge + near for edge in (0, 2**61, 2**62, 2**63, 2**64) for near in range(-9, 10)]
+NEAR_EDGES = st.sampled_from([value % 2**64 for value in EDGES])
+
+
+@given(
+    st.lists(NEAR_EDGES, min_size=1, max_size=3 * PART),
+    st.lists(st.tuples(st.sampled_from([1, 2, 3, 2**60, 2**61 - 2]), NEAR_EDGES), min_size=1),
+    st.lists(NEAR_EDGES, max_size=3 * PART),
+)
+@settings(max_examples=50, deadline=None)
+def test_bounds_miss_no_minimum_where_values_wrap(
+    shingles: list[int], functions: list[tuple[int, int]], more: list[int]
 ) -> None:
-    monkeypatch.setattr(minhash, "BLOCK", 50)
-    theirs = datatrove_step(section)
+    a, b = np.array(functions, np.uint64).T.copy()
+    least = np.full(len(a), PRIME, np.uint64)
+    bounds = np.empty((4, len(a)), np.int64)
+    for values in filter(None, (shingles, more)):
+        block = np.zeros(len(values) + PART, np.uint64)
+        block[: len(values)] = values
+        lower(block, len(values), a, b, *bound_parameters(a, b), bounds, least)
     expected = [
-        np.concatenate(theirs.get_signature(theirs.get_shingles(text))).tolist() for text in TEXTS
+        min((x * k + c) % 2**64 % (2**61 - 1) for x in shingles + more)
+        for k, c in zip(a.tolist(), b.tolist(), strict=True)
     ]
-    assert least(Signer(section), TEXTS).tolist() == expected
+    assert least.tolist() == expected
 
 
 def test_hash_functions_are_the_ones_datatrove_draws() -> None:
@@ -51,9 +107,13 @@ def test_hash_functions_are_the_ones_datatrove_draws() -> None:
 
 def test_the_format_is_pinned() -> None:
     signatures = Signer(Minhash()).sign([LIGHTHOUSE, SHORT])
-    assert [e.hex() for e in signatures.exact] == [
+    assert [row.tobytes().hex() for row in signatures.exact] == [
         "54cc553888045bc7c0b317a58504c41a",
         "432a43d9caeded3bd395bb383593f8dd",
+    ]
+    assert [row.tobytes().hex() for row in signatures.normalized] == [
+        "967130f4b8b413bde2cedf14d136aeaa",
+        "97a2f2fe78322ddea842127b1b184f5c",
     ]
     assert signatures.words.tolist() == [56, 3]
     assert signatures.signed.tolist() == [True, False]
@@ -75,35 +135,65 @@ def test_the_format_is_pinned() -> None:
     ]
 
 
-def test_a_text_is_signed_alike_in_any_company() -> None:
-    signer = Signer(Minhash())
-    together = signer.sign([SHORT, *TEXTS, "", *TEXTS])
-    alone = [Signer(Minhash()).sign([text]).bands[0] for text in TEXTS]
+def test_a_text_is_signed_alike_in_any_company(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [SHORT, *TEXTS, "", *TEXTS]
+    together = Signer(Minhash()).sign(texts)
     assert together.signed.tolist() == [False] + [True] * 6 + [False] + [True] * 6
-    for index, bands in enumerate(alone):
-        assert (together.bands[1 + index] == bands).all()
-        assert (together.bands[8 + index] == bands).all()
+    for row, text in enumerate(texts):
+        assert alike(together, row, Signer(Minhash()).sign([text]))
+    monkeypatch.setattr(minhash, "GROUP_BYTES", 1_000)
+    in_groups = Signer(Minhash()).sign(texts)
+    assert all(alike(together, row, in_groups, row) for row in range(len(texts)))
 
 
 def test_five_words_are_signed_and_four_are_not() -> None:
-    signatures = Signer(Minhash()).sign(
-        ["Hoje choveu em Lisboa.", "Hoje choveu muito em Lisboa.", "...", "", " \n"]
-    )
+    texts = ["Hoje choveu em Lisboa.", "Hoje choveu muito em Lisboa.", "...", "", " \n"]
+    signatures = Signer(Minhash()).sign(texts)
     assert signatures.words.tolist() == [4, 5, 0, 0, 0]
     assert signatures.signed.tolist() == [False, True, False, False, False]
+    assert signatures.bytes.tolist() == [len(text.encode()) for text in texts]
+
+
+def test_the_normalized_hash_is_of_the_words_alone() -> None:
+    found = Signer(Minhash()).sign([SHORT, "FIM - da  historia", "fim da estória", ""])
+    digests = [row.tobytes() for row in found.normalized]
+    assert digests[0] == digests[1] == xxh3_128_digest("fim da historia")
+    assert digests[2] == xxh3_128_digest("fim da estoria")
+    assert digests[3] == xxh3_128_digest("")
+
+
+def test_accents_in_one_character_or_two_are_the_same_words() -> None:
+    found = Signer(Minhash()).sign([RIVER, unicodedata.normalize("NFD", RIVER)])
+    assert alike(found, 0, found, 1)
+    assert (found.exact[0] != found.exact[1]).any()
+
+
+def test_hard_texts_neither_stall_nor_touch_their_neighbours() -> None:
+    texts = {
+        "palavra " * 1_250_000: 1_250_000,  # one line of 10 MB
+        "a\n" * 1_000_000: 1_000_000,
+        "\0" * 1_000_000: 0,
+        "\u202e\u200f" * 100_000 + "fim": 801,  # marks from right to left, one chunk
+        "e\u0301" * 1_000_000: 1,
+        "z" * 5_000_000: 1,
+        "🙂" * 100_000: 100_000,
+        "0a" * 500_000: 4_000,
+    }
+    column = [RIVER] + [piece for text in texts for piece in (text, RIVER)]
+    found = Signer(Minhash()).sign(column)
+    assert found.words[1::2].tolist() == [*texts.values()]
+    assert all(alike(found, 0, found, row) for row in range(2, len(column), 2))
+
+
+def test_any_column_of_texts_is_signed() -> None:
+    expected = Signer(Minhash()).sign(TEXTS)
+    column = pa.chunked_array([pa.array([SHORT, *TEXTS[:2]]), pa.array(TEXTS[2:], pa.string())])
+    found = Signer(Minhash()).sign(column.slice(1))
+    assert (found.bands == expected.bands).all() and (found.exact == expected.exact).all()
+    assert Signer(Minhash()).sign(pa.array([None, SHORT])).words.tolist() == [0, 3]
 
 
 def test_no_texts_give_no_signatures() -> None:
     signatures = Signer(Minhash()).sign([])
     assert signatures.bands.shape == (0, 14)
-    assert signatures.exact == []
-
-
-@given(st.text())
-@example("\ud7ff\ue000")
-@example("a\u0315\u0300 ᾳ ſ \u1d165 \x85\x1c0,1٫2 Σ")
-@example(HARD)
-def test_normalisation_equals_datatroves(text: str) -> None:
-    assert normalize(text) == simplify_text(text)
-    config = TextNormConfig(norm_numbers=False)
-    assert normalize(text, numbers=False) == simplify_text(text, config)
+    assert signatures.exact.shape == (0, 16)

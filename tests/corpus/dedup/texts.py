@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 from tagarela_dagster.corpus.dedup.clusters import cluster_partitions
 from tagarela_dagster.corpus.dedup.signatures import sign_partition
 from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA, Document
+from tagarela_dagster.provenance.alignment import ShardInput
+from tagarela_dagster.provenance.fingerprint import hash_file
 from tagarela_dagster.provenance.lake import Lake
 from tagarela_dagster.provenance.manifest import Manifest
 from tagarela_dagster.recipe.dedup import Dedup, Minhash
@@ -43,6 +45,13 @@ LIGHTHOUSE = (
 SHORT = "Fim da história."
 SHORT_SHOUTED = "FIM DA HISTÓRIA!"
 
+HARD = (
+    "D. Inês pagou R$ 1.234,56 (ou 12 €) às 10h30; «vê-lo-ás», disse-lhe o Sr. Sá d'Orey, na "
+    "pág. 3.\n\nE-mail: ze@exemplo.pt — 50% off!!! :-) ½ ﬁm Ǆ ﷺ 한국 日本 🙂👍🏽 i\u0307 "
+    "x\u0301\u0302 \u00a0 fim"
+)
+"""Characters of every kind."""
+
 PARTITIONS: dict[str, list[list[str]]] = {
     "blogues@2026": [[MARKET_SHOUTED, "", SHORT_SHOUTED], [RIVER_LATER, LIGHTHOUSE, RIVER_LATER]],
     "livros@2025": [[RIVER, MARKET, SHORT, ""]],
@@ -52,9 +61,9 @@ PARTITIONS: dict[str, list[list[str]]] = {
 RANKS = {"blogues": 2, "livros": 1}
 
 
-def write_partitions(folder: Path) -> dict[str, list[Path]]:
+def write_partitions(folder: Path) -> dict[str, list[ShardInput]]:
     """Document shards of every partition."""
-    written: dict[str, list[Path]] = {}
+    written: dict[str, list[ShardInput]] = {}
     for partition, shards in PARTITIONS.items():
         source, _, snapshot = partition.partition("@")
         number = 0
@@ -66,21 +75,28 @@ def write_partitions(folder: Path) -> dict[str, list[Path]]:
             path = folder / partition / f"{index:05d}.parquet"
             path.parent.mkdir(parents=True, exist_ok=True)
             pq.write_table(pa.Table.from_pylist(rows, DOCUMENT_SCHEMA), path)
-            written.setdefault(partition, []).append(path)
+            shard = ShardInput(path.stem, (path,), (hash_file(path),))
+            written.setdefault(partition, []).append(shard)
     return written
 
 
-def sign(lake: Lake, shards: dict[str, list[Path]], workers: int = 1) -> dict[str, list[Path]]:
+def sign(
+    lake: Lake, shards: dict[str, list[ShardInput]], workers: int = 1
+) -> dict[str, list[Path]]:
     """Signature shards of every partition."""
     signed = {}
     for partition, paths in shards.items():
         with lake.write("signatures", partition, **ARGUMENTS) as writer:
             manifest = sign_partition(writer, paths, Minhash(), workers=workers)
-        signed[partition] = lake.paths(manifest)
+        signed[partition] = lake.paths(manifest, "signatures/")
     return signed
 
 
 def cluster(lake: Lake, signed: dict[str, list[Path]], section: Dedup | None = None) -> Manifest:
     """Clusters of the signed partitions."""
+    shards = {
+        partition: [ShardInput(path.stem, (path,), (hash_file(path),)) for path in paths]
+        for partition, paths in signed.items()
+    }
     with lake.write("clusters", **ARGUMENTS) as writer:
-        return cluster_partitions(writer, signed, section or Dedup(), RANKS)
+        return cluster_partitions(writer, shards, section or Dedup(), RANKS)
