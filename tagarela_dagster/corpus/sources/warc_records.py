@@ -7,7 +7,6 @@ and goes on behind damage at the next place where a record begins.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -26,20 +25,12 @@ from tagarela_dagster.corpus.sources.gzip_members import (
     is_gzip,
     next_member,
 )
+from tagarela_dagster.corpus.sources.warc_lines import begins_record, next_record, tidy
 
 MAX_LINE = 65_536
 MAX_HEADERS = 1_000_000
 """Bytes of all header lines of one record; more is no record."""
 
-_WARC_LINE = rb"WARC/[01]\.\d{1,2}\r?\n"
-_ARC_LINE = (
-    rb"([a-z][a-z0-9+.-]{1,20}:[^\n]{0,8000}?) ([0-9A-Fa-f.:]{3,45}) (\d{8,17})"
-    rb" ([^\n]{1,300}) (\d{1,12})\r?\n"
-)
-_BEGINS = re.compile(rb"(?:" + _WARC_LINE + rb"|" + _ARC_LINE + rb")")
-_BEGINS_LINE = re.compile(rb"(?<=\n)" + _BEGINS.pattern)
-_ARC = re.compile(_ARC_LINE)
-_OVERLAP = 10_000
 _LISTS = ("x-robots-tag", "content-usage", "content-signal")
 """Headers that hold lists: repeated ones are joined (RFC 9110, section 5.3)."""
 
@@ -102,11 +93,6 @@ class _Reader(BufferedReader):
         return int(self.tell() - self.rem_length())
 
 
-def begins_record(head: bytes) -> bool:
-    """Whether ``head`` begins with the first line of a WARC or ARC record."""
-    return _BEGINS.match(head) is not None
-
-
 def read_records(path: Path, max_body: int) -> Iterator[RawRecord | Damage]:
     """Every record of the file in order; raises ``OSError`` only."""
     size = path.stat().st_size
@@ -114,13 +100,23 @@ def read_records(path: Path, max_body: int) -> Iterator[RawRecord | Damage]:
         if not size:
             yield Damage("byte 0", "empty_file", "the file has no bytes", 0)
         elif is_gzip(file, 0):
-            yield from _gzip_records(file, size, max_body)
-        else:
+            yield from _gzip_records(file, 0, size, max_body)
+        elif _begins_plain(file) or (first := next_member(file, 0, begins_record)) is None:
             yield from _plain_records(file, size, max_body)
+        else:
+            # A gzipped file whose first bytes are damaged.
+            yield Damage("byte 0", "garbage", "no gzip member begins here", first)
+            yield from _gzip_records(file, first, size, max_body)
 
 
-def _gzip_records(file: BinaryIO, size: int, max_body: int) -> Iterator[RawRecord | Damage]:
-    position = 0
+def _begins_plain(file: BinaryIO) -> bool:
+    file.seek(0)
+    return begins_record(file.read(MAX_LINE).lstrip())
+
+
+def _gzip_records(
+    file: BinaryIO, position: int, size: int, max_body: int
+) -> Iterator[RawRecord | Damage]:
     while position < size:
         start = position
         stream = MemberStream(file, start)
@@ -151,7 +147,7 @@ def _plain_records(file: BinaryIO, size: int, max_body: int) -> Iterator[RawReco
         if failure is None:
             return
         failed = position + failure.start
-        position = _next_plain(file, failed, size)
+        position = next_record(file, failed, size)
         yield Damage(f"byte {failed}", failure.reason, failure.detail, position - failed)
 
 
@@ -180,7 +176,7 @@ def _parse(
             return None
         start = reader.position() - len(line)
         try:
-            raw = loader.parse_record_stream(reader, _tidy(line), no_record_parse=True)
+            raw = loader.parse_record_stream(reader, tidy(line), no_record_parse=True)
             if raw.length is None:
                 return _Failure(start, "bad_record", "the record has no Content-Length")
             block = raw.raw_stream.read(max_body)
@@ -228,15 +224,6 @@ def _lower(headers: list[tuple[str, str]]) -> dict[str, str]:
     return found
 
 
-def _tidy(line: bytes) -> bytes:
-    """An ARC line without spaces in its content type, where warcio would split it wrongly."""
-    match = _ARC.fullmatch(line)
-    if not match:
-        return line
-    url, address, date, content_type, length = match.groups()
-    return b" ".join((url, address, date, content_type.replace(b" ", b""), length)) + b"\n"
-
-
 def _where(base: int, start: int, gzip: bool) -> str:
     if not gzip:
         return f"byte {base + start}"
@@ -245,17 +232,3 @@ def _where(base: int, start: int, gzip: bool) -> str:
 
 def _or_end(position: int | None, size: int) -> int:
     return size if position is None else position
-
-
-def _next_plain(file: BinaryIO, position: int, size: int) -> int:
-    """Offset of the next line after ``position`` that begins a record; ``size`` without one."""
-    while position < size:
-        file.seek(position)
-        block = file.read(BLOCK * 16)
-        match = _BEGINS_LINE.search(block)
-        if match:
-            return position + match.start()
-        if position + len(block) >= size:
-            break
-        position += len(block) - _OVERLAP
-    return size

@@ -19,7 +19,7 @@ from typing import Any
 
 from lxml import etree, html
 from lxml.etree import XPath
-from trafilatura import core, main_extractor, utils
+from trafilatura import core, main_extractor, utils, xpaths
 
 Test = Callable[[str], bool]
 
@@ -73,6 +73,12 @@ EXPRESSIONS = (
 
 
 @cache
+def selectors(name: str) -> list[Any]:
+    """trafilatura's list of expressions of this name, translated."""
+    return [translate(xpath) for xpath in getattr(xpaths, name)]
+
+
+@cache
 def quicken() -> None:
     """Let trafilatura select with ``Selector`` objects in this process, from now on.
 
@@ -82,7 +88,7 @@ def quicken() -> None:
     for module in (core, main_extractor):
         for name in EXPRESSIONS:
             if hasattr(module, name):
-                setattr(module, name, [translate(xpath) for xpath in getattr(module, name)])
+                setattr(module, name, selectors(name))
     parser = html.HTMLParser(
         collect_ids=False,
         default_doctype=False,
@@ -121,7 +127,7 @@ class Selector:
 
     xpath: XPath
     names: tuple[str, ...]
-    single: tuple[tuple[str, Test], ...]
+    single: dict[str, Test]
     pairs: tuple[tuple[str, str, Test], ...]
     partial: bool
     first: bool
@@ -138,37 +144,32 @@ class Selector:
         return list(found)
 
     def _matches(self, tree: Any) -> Iterator[Any]:
-        known = self._known
+        single, known, pairs = self.single, self._known, self.pairs
         for element in tree.iterdescendants(*self.names):
-            for attribute, test in self.single:
-                value = element.get(attribute)
-                if value is None:
-                    continue
-                key = (attribute, value)
-                answer = known.get(key)
-                if answer is None:
-                    answer = self._remember(key, test(value))
-                if answer:
-                    yield element
-                    break
+            attributes = element.items()
+            for item in attributes:
+                if item[0] in single:
+                    answer = known.get(item)
+                    if answer is None:
+                        answer = self._remember(item, single[item[0]](item[1]))
+                    if answer:
+                        yield element
+                        break
             else:
-                if self.pairs and self._pair_matches(element):
+                if attributes and pairs and self._pair_matches(attributes):
                     yield element
 
-    def _pair_matches(self, element: Any) -> bool:
+    def _pair_matches(self, attributes: list[tuple[str, str]]) -> bool:
         for one, other, test in self.pairs:
-            value, second = element.get(one), element.get(other)
-            if second is not None and value is not None:
-                value = next(v for k, v in element.items() if k in (one, other))
-            elif value is None:
-                value = second
-            if value is not None:
-                key = (f"{one}|{other}", value)
-                answer = self._known.get(key)
-                if answer is None:
-                    answer = self._remember(key, test(value))
-                if answer:
-                    return True
+            for name, value in attributes:
+                if name in (one, other):
+                    key = (f"{one}|{other}", value)
+                    answer = self._known.get(key)
+                    if answer is None:
+                        answer = self._remember(key, test(value))
+                    if answer:
+                        return True
+                    break
         return False
 
     def _remember(self, key: tuple[str, str], answer: bool) -> bool:
@@ -199,14 +200,15 @@ def _translate(expression: XPath) -> Selector:
     single: dict[str, list[Test]] = {}
     pairs: dict[tuple[str, str], list[Test]] = {}
     present = [name for term in _terms(body) for name in _add(term, single, pairs)]
-    tests = [(name, _any(parts)) for name, parts in single.items()]
+    tests = {name: _any(parts) for name, parts in single.items()}
     both = tuple((one, other, _any(parts)) for (one, other), parts in pairs.items())
-    if any(test("") for _, test in tests) or any(test("") for *_, test in both):
+    if any(test("") for test in tests.values()) or any(test("") for *_, test in both):
         # XPath takes an attribute that is not there for an empty one.
         raise UntranslatableError(f"true of an absent attribute: {path}")
-    tests += [(name, lambda _: True) for name in present]
+    for name in present:
+        tests[name] = lambda _: True
     names = tuple(re.findall(r"self::([\w-]+)", match["names"] or "")) or ("*",)
-    return Selector(expression, names, tuple(tests), both, partial, only_first)
+    return Selector(expression, names, tests, both, partial, only_first)
 
 
 def _predicate(rest: str) -> tuple[str, str]:
