@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from tagarela_dagster.corpus.filtering.work import Work
@@ -90,11 +90,12 @@ def from_sources(work: Work, sources: list[str]) -> NDArray[np.bool_]:
     return np.array([name in sources for name in work.column("source").to_pylist()], np.bool_)
 
 
-def edit_rows(work: Work, edit: str, asked: NDArray[np.bool_], change) -> NDArray[np.bool_]:
-    """Replace the texts of the rows ``asked`` by ``change(text)``; which of them changed."""
-    changed = np.zeros(work.rows, np.bool_)
+def edit_rows(
+    work: Work, edit: str, asked: NDArray[np.bool_], change: Callable[[str], str]
+) -> None:
+    """Replace the texts of the rows ``asked`` by ``change(text)``."""
     if not asked.any():
-        return changed
+        return
     data, offsets = work.buffers()
     edits: list[tuple[int, int, int, bytes]] = []
     for row in np.flatnonzero(asked).tolist():
@@ -102,12 +103,9 @@ def edit_rows(work: Work, edit: str, asked: NDArray[np.bool_], change) -> NDArra
         text = data[start:end].tobytes().decode()
         made = change(text)
         if made != text:
-            changed[row] = True
             edits.append((row, start, end, made.encode()))
     if edits:
-        texts: pa.LargeStringArray = splice(data, offsets, edits)
-        work.edit(edit, texts)
-    return changed
+        work.edit(edit, splice(data, offsets, edits))
 
 
 def _ratio(values: NDArray[np.int64], whole: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ MAX_PASSES = 10
 _WIKI = re.compile(
     r"\[\[ *:?(?:ficheiro|arquivo|imagem|file|image|categoria|category) *:"
     r"(?:[^\[\]\n]|\[\[[^\[\]\n]*\]\])*\]\]\n?"
-    r"|[ \t]*\[editar(?: *\|[^\[\]\n]{0,40}| c[óo]digo[^\[\]\n]{0,20})? *\]"
+    r"|(?<![ \t])[ \t]*\[editar(?: *\|[^\[\]\n]{0,40}| c[óo]digo[^\[\]\n]{0,20})? *\]"
     r"|<ref\b[^<>\n]*/>|<ref\b[^<>/\n]*>[^<\n]*</ref *>|</?ref\b[^<>\n]*>",
     re.IGNORECASE,
 )

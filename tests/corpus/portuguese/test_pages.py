@@ -187,6 +187,21 @@ def test_a_second_pass_changes_nothing_and_bytes_balance(texts: list[str]) -> No
             assert Measured([step], *once.texts, source=source).texts == once.texts
 
 
+def test_hostile_texts_take_linear_time() -> None:
+    texts = (
+        "[editar]" + " " * 300_000 + "[[Ficheiro:" * 30_000 + "{{" * 100_000 + "{|" * 50_000,
+        "(" * 200_000 + "risos" + ")" * 200_000,
+        "JOÃO: " * 100_000,
+        "menu " * 200_000,
+        "Notas\n" * 50_000,
+        "<ref" * 100_000 + "\x00\u202e" * 1_000,
+    )
+    made = measured(*texts, source="opensubtitles")
+    made.assert_balanced()
+    assert [len(text) for text in made.texts][2:4] == [600_000, 1_000_000]
+    assert measured(*texts).texts[4] == ""
+
+
 def test_every_phrase_of_the_lists_is_found_in_itself() -> None:
     lists = all_lists()
     phrases = [p for item in lists.classes for p in item.phrases[:: 1 + len(item.phrases) // 20]]
