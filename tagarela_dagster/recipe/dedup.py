@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Literal
+
+from pydantic import Field, field_validator
 
 from tagarela_dagster.recipe.base import Section
+
+Order = Literal["quality", "rank", "source", "newest", "oldest", "snapshot", "id"]
+"""A key by which duplicates are compared: ``quality`` (higher first), ``rank`` of the source
+(lower first), ``source`` (by name), ``newest`` or ``oldest`` (date), ``snapshot`` (earlier name
+first), ``id``. A document without quality or date comes after those with one."""
 
 
 class Minhash(Section):
@@ -23,3 +30,31 @@ class Dedup(Section):
     enabled: bool = True
     exact: bool = True
     minhash: Minhash = Minhash()
+    order: tuple[Order, ...] = ("rank", "source", "snapshot", "id")
+    """Which of several duplicates survives: the first by these keys, completed by source,
+    snapshot, id, shard and row."""
+    quality: str = "words"
+    """Which signal ``quality`` stands for: a classifier's score, say, or the number of words."""
+    newest_capture: bool | tuple[str, ...] = False
+    """Sources or readers of which only the newest capture of a URL takes part (true: all)."""
+
+    @field_validator("order")
+    @classmethod
+    def _each_once(cls, order: tuple[Order, ...]) -> tuple[Order, ...]:
+        twice = sorted({key for key in order if order.count(key) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} stands in it twice: name each key once")
+        if {"newest", "oldest"} <= set(order):
+            raise ValueError("newest and oldest exclude each other: keep the one you mean")
+        return order
+
+    @property
+    def quality_signal(self) -> str | None:
+        """The signal that ``quality`` stands for, where the order asks for it."""
+        return self.quality if "quality" in self.order else None
+
+    def keeps_newest(self, source: str, reader: str | None = None) -> bool:
+        """Whether only the newest capture of a URL takes part of this source."""
+        if isinstance(self.newest_capture, bool):
+            return self.newest_capture
+        return source in self.newest_capture or reader in self.newest_capture

@@ -63,7 +63,10 @@ class Recipe(Section):
             "documents": {"sources": sources, **limits},
             "measured": measures,
             "filtered": {rule: getattr(corpus, rule).as_json() for rule in rules},
-            "signatures": {"minhash": corpus.dedup.minhash.as_json()},
+            "signatures": {
+                "minhash": corpus.dedup.minhash.as_json(),
+                "quality": corpus.dedup.quality_signal,
+            },
             "clusters": {"dedup": corpus.dedup.as_json(), "ranks": ranks},
             "deduped": {"dedup": corpus.dedup.as_json()},
             "benchmarks": {"last_word": {k: v.as_json() for k, v in self.evals.last_word.items()}},

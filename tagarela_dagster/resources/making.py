@@ -1,0 +1,131 @@
+"""How each corpus station is made: the road's inputs and the recipe, handed to a library.
+
+Assets, benchmarks and tests make a partition through here, so that they make the same thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from tagarela_dagster.provenance.lake import PartitionWriter
+from tagarela_dagster.provenance.manifest import Manifest
+from tagarela_dagster.resources.home import workers
+from tagarela_dagster.resources.road import Road
+from tagarela_dagster.resources.takedown import tombstones_of
+
+Make = Callable[[PartitionWriter], Manifest]
+
+
+def making(road: Road, asset: str, partition: str | None = None) -> Make:
+    """What writes a partition of a corpus station, given its writer."""
+    if partition is None:
+        return WHOLE[asset](road)
+    return SNAPSHOT[asset](road, partition)
+
+
+def _documents(road: Road, key: str) -> Make:
+    from tagarela_dagster.corpus.reading import read_partition
+    from tagarela_dagster.corpus.sources.registry import plan
+
+    corpus = road.recipe.corpus
+    source = road.recipe.sources[road.source_of(key)]
+    return partial(
+        read_partition,
+        units=plan(road.files.get(key, []), source),
+        source=source,
+        shard_bytes=corpus.shard_megabytes * 1_000_000,
+        max_document_bytes=corpus.max_document_megabytes * 1_000_000,
+        tombstones=tombstones_of(road.home),
+        workers=workers(),
+    )
+
+
+def _measured(road: Road, key: str) -> Make:
+    from tagarela_dagster.corpus.filtering.measure import measure_partition
+
+    return partial(
+        measure_partition,
+        shards=road.beside(key, ("documents", "kept/")),
+        corpus=road.recipe.corpus,
+        lexicon=road.home.lexicon,
+        workers=workers(),
+    )
+
+
+def _signatures(road: Road, key: str) -> Make:
+    from tagarela_dagster.corpus.dedup.signatures import sign_partition
+
+    dedup = road.recipe.corpus.dedup
+    return partial(
+        sign_partition,
+        shards=road.beside(key, ("measured", "kept/")),
+        section=dedup.minhash,
+        quality_signal=dedup.quality_signal,
+        workers=workers(),
+    )
+
+
+def _filtered(road: Road, key: str) -> Make:
+    from tagarela_dagster.corpus.filtering.decide import decide_partition
+
+    return partial(
+        decide_partition,
+        shards=road.beside(key, ("measured", "kept/")),
+        corpus=road.recipe.corpus,
+        workers=workers(),
+    )
+
+
+def _clusters(road: Road) -> Make:
+    from tagarela_dagster.corpus.dedup.clusters import cluster_partitions
+
+    keys = [manifest.partition or "" for manifest in road.published("filtered")]
+    return partial(
+        cluster_partitions,
+        shards={
+            key: road.beside(key, ("signatures", "signatures/"), ("filtered", "decisions/"))
+            for key in keys
+        },
+        section=road.recipe.corpus.dedup,
+        ranks={name: source.rank for name, source in road.recipe.sources.items()},
+        readers={name: source.reader for name, source in road.recipe.sources.items()},
+        previous=road.lake.folder("clusters"),
+    )
+
+
+def _deduped(road: Road, key: str) -> Make:
+    from tagarela_dagster.corpus.dedup.deduped import dedup_partition
+
+    return partial(
+        dedup_partition,
+        shards=road.beside(key, ("filtered", "decisions/")),
+        keep_list=road.lake.paths(road.lake.require("clusters"), f"keep/{key}.parquet"),
+        workers=workers(),
+    )
+
+
+def _clean(road: Road, key: str) -> Make:
+    from tagarela_dagster.corpus.cleaning import clean_partition
+    from tagarela_dagster.corpus.decontamination import make_kernel
+
+    benchmarks = road.lake.require("benchmarks")
+    items = road.lake.paths(benchmarks, "items/")
+    return partial(
+        clean_partition,
+        shards=road.beside(key, ("measured", "kept/"), ("deduped", "decisions/")),
+        make_kernel=partial(make_kernel, items, road.recipe.corpus.decontamination),
+        shared={"benchmarks": benchmarks.hash},
+        workers=workers(),
+    )
+
+
+WHOLE: dict[str, Callable[[Road], Make]] = {"clusters": _clusters}
+SNAPSHOT: dict[str, Callable[[Road, str], Make]] = {
+    "documents": _documents,
+    "measured": _measured,
+    "signatures": _signatures,
+    "filtered": _filtered,
+    "deduped": _deduped,
+    "clean": _clean,
+}
