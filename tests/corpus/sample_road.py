@@ -82,8 +82,10 @@ def drive(root: Path, recipe: Recipe) -> Fates:
         ranks = {name: source.rank for name, source in recipe.sources.items()}
         clusters = cluster_partitions(
             out,
-            {key: _paths(lake, "signatures", key, "signatures/") for key in partitions},
-            {key: _paths(lake, "filtered", key, "decisions/") for key in partitions},
+            {
+                key: _shards(lake, key, ("signatures", "signatures/"), ("filtered", "decisions/"))
+                for key in partitions
+            },
             corpus.dedup,
             ranks,
         )

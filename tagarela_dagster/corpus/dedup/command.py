@@ -1,8 +1,9 @@
 """The library behind ``tagarela dedup IN… OUT``: exact and near duplicates of anybody's files.
 
 Two streaming passes over Parquet and JSON Lines with a ``text`` column: the first signs, the second
-writes. Between them only hashes are in memory (about 60 bytes a document). Of two duplicates the
-one of the earlier input, and within an input the earlier row, survives.
+writes. Between them 20 bytes a document are in memory, or in mapped files when they are many;
+hashes beyond a gigabyte are sorted on disk. Of two duplicates the one of the earlier input, and
+within an input the earlier row, survives.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from xxhash import xxh64_intdigest
 
-from tagarela_dagster.corpus.dedup.clusters import REASONS, count_clusters, kinds
+from tagarela_dagster.corpus.dedup.copies import Copies, find_copies
+from tagarela_dagster.corpus.dedup.keep import EXACT_DUPLICATE, NEAR_DUPLICATE
+from tagarela_dagster.corpus.dedup.members import EXACT, NEAR
 from tagarela_dagster.corpus.dedup.minhash import Signer
-from tagarela_dagster.corpus.dedup.resolve import Group, Resolution, resolve
+from tagarela_dagster.corpus.dedup.scratch import Scratch
 from tagarela_dagster.corpus.dedup.signatures import signature_batch, signature_schema
 from tagarela_dagster.corpus.dedup.unique_ids import UniqueIds
 from tagarela_dagster.corpus.document import Rejected
@@ -47,6 +50,8 @@ CLUSTER_SCHEMA = pa.schema(
     ]
 )
 """Members of clusters of two or more; ``cluster`` is the survivor's id, ``kind`` exact or near."""
+
+_REASONS = {EXACT: EXACT_DUPLICATE, NEAR: NEAR_DUPLICATE}
 
 RESULTS = (
     "quarantine.jsonl",
@@ -89,12 +94,13 @@ def dedup_files(
             ids = _sign(inputs, schema, staging, section, quarantine, progress)
         if not quarantine.records:
             (staging / "quarantine.jsonl").unlink()
-        signed = tuple(sorted(staging.glob("signatures*.parquet")))
-        resolution = resolve([Group("input", signed, by_id=False)], section)
-        second = _Writer(staging, schema, resolution, UniqueIds(ids))
-        with second:
-            for batch in read_tables(inputs, ignore, schema):
-                second.write(batch)
+        with Scratch(staging / "scratch") as scratch:
+            signed = sorted(staging.glob("signatures*.parquet"))
+            copies = find_copies(signed, len(ids), section, scratch)
+            second = _Writer(staging, schema, copies, UniqueIds(ids))
+            with second:
+                for batch in read_tables(inputs, ignore, schema):
+                    second.write(batch)
         summary = {**second.summary(), "quarantined": quarantine.records}
         text = json.dumps(summary, ensure_ascii=False, indent=2)
         (staging / "summary.json").write_text(text + "\n", encoding="utf-8")
@@ -126,7 +132,7 @@ def _sign(
     with ShardWriter(staging, "signatures", columns) as out:
         for batch in read_tables(inputs, quarantine, schema):
             ids = batch.column("id")
-            signatures = signer.sign(batch.column("text").to_pylist())
+            signatures = signer.sign(batch.column("text"))
             out.write(signature_batch(ids, signatures, columns))
             hashes.append(np.fromiter(map(xxh64_intdigest, ids.to_pylist()), np.uint64))
             if progress:
@@ -135,12 +141,10 @@ def _sign(
 
 
 class _Writer:
-    """Second pass: part the documents by the resolution."""
+    """Second pass: part the documents by their clusters."""
 
-    def __init__(
-        self, staging: Path, schema: pa.Schema, resolution: Resolution, unique: UniqueIds
-    ) -> None:
-        self.resolution = resolution
+    def __init__(self, staging: Path, schema: pa.Schema, copies: Copies, unique: UniqueIds) -> None:
+        self.copies = copies
         self.unique = unique
         self.documents = self.documents_kept = self.bytes = self.bytes_kept = 0
         self.dropped: Counter[str] = Counter()
@@ -174,14 +178,14 @@ class _Writer:
         self._check(more=True)
         ids = pa.array(map(self.unique, batch.column("id").to_pylist()), pa.string())
         batch = batch.set_column(batch.schema.get_field_index("id"), batch.schema.field("id"), ids)
-        roots = self.resolution.root[nodes]
+        roots = self.copies.root[nodes]
         survives = pa.array(roots == nodes)
         kept, dropped = batch.filter(survives), batch.filter(pa.array(roots != nodes))
         self.bytes += text_bytes(batch)
         self.bytes_kept += text_bytes(kept)
         self.documents_kept += kept.num_rows
-        kind = kinds(self.resolution, nodes)
-        reasons = [REASONS[name] for name in kind.drop_null().to_pylist()]
+        kind = self.copies.kinds(nodes)
+        reasons = [_REASONS[name] for name in kind.drop_null().to_pylist()]
         self.dropped.update(reasons)
         self.files["kept"].write(kept)
         schema = self.files["dropped"].schema
@@ -192,7 +196,7 @@ class _Writer:
 
     def summary(self) -> dict[str, Any]:
         """Figures of all that was written."""
-        counts = count_clusters(self.resolution, list(self.names.values()))
+        sizes = self.copies.size[self.copies.size > 1]
         return {
             "documents_in": self.documents,
             "documents_kept": self.documents_kept,
@@ -200,15 +204,15 @@ class _Writer:
             "bytes_in": self.bytes,
             "bytes_kept": self.bytes_kept,
             "bytes_dropped": self.bytes - self.bytes_kept,
-            "clusters": counts["clusters"],
-            "largest_cluster": counts["largest_cluster"],
+            "clusters": len(sizes),
+            "largest_cluster": int(sizes.max(initial=0)),
             "ids_renamed": self.unique.renamed,
         }
 
     def _write_clusters(
         self, ids: pa.Array, roots: NDArray[np.uint32], nodes: NDArray[np.uint32], kind: pa.Array
     ) -> None:
-        rows = np.flatnonzero(self.resolution.size[roots] > 1)
+        rows = np.flatnonzero(self.copies.size[roots] > 1)
         for row in rows:
             # The survivor is the first of its cluster to come.
             self.names.setdefault(int(roots[row]), ids[row].as_py())
@@ -218,13 +222,13 @@ class _Writer:
             pa.array(names, pa.string()),
             ids.take(take),
             pa.array(roots[rows] == nodes[rows]),
-            pa.array(self.resolution.size[roots[rows]], pa.uint32()),
+            pa.array(self.copies.size[roots[rows]], pa.uint32()),
             kind.take(take),
         ]
         self.files["clusters"].write(pa.RecordBatch.from_arrays(columns, schema=CLUSTER_SCHEMA))
 
     def _check(self, more: bool = False) -> None:
-        total = len(self.resolution.root)
+        total = len(self.copies.root)
         if self.documents > total or (self.documents < total and not more):
             raise TableError(
                 "the inputs have changed while they were read: start again once they are still"

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tagarela_dagster.corpus.booking import book
+from tagarela_dagster.corpus.dedup.keep import apply, read_drops
 from tagarela_dagster.corpus.ledger import Ledger
 from tagarela_dagster.corpus.shards import ShardWriter
 from tagarela_dagster.corpus.stage import (
@@ -44,7 +45,8 @@ class DedupStage(ShardStage):
         """Write ``decisions/NAME.parquet``."""
         table = pq.read_table(shard.paths[0]).combine_chunks()
         alive = pc.is_null(table.column("reason"))
-        reason, duplicate_of = self._lay(shard.name, table)
+        drops = read_drops(self.keep_list, shard.name)
+        reason, duplicate_of = apply(table.column("reason"), table.column("id"), drops)
         sizes, varieties = table.column("bytes"), table.column("variety")
         came = [column.filter(alive) for column in (varieties, reason, sizes, sizes)]
         book(ledger, *came)
@@ -53,17 +55,6 @@ class DedupStage(ShardStage):
             for batch in pa.Table.from_arrays(columns, schema=DECISION_SCHEMA).to_batches():
                 out.write(batch)
         return {"decisions": out.written}, {}
-
-    def _lay(self, shard: str, table: pa.Table) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
-        """Reasons and survivors of a shard's rows."""
-        reason, duplicate_of = table.column("reason"), table.column("duplicate_of")
-        for path in self.keep_list:
-            drops = pq.read_table(path, filters=[("shard", "=", shard)])
-            place = pc.index_in(table.column("id"), drops.column("id").combine_chunks())
-            place = pc.if_else(pc.is_null(reason), place, pa.scalar(None, pa.int32()))
-            reason = pc.coalesce(drops.column("reason").take(place), reason)
-            duplicate_of = pc.coalesce(drops.column("duplicate_of").take(place), duplicate_of)
-        return reason, duplicate_of
 
 
 def dedup_partition(

@@ -1,64 +1,157 @@
-"""Drop a partition's duplicates: the kernel of ``deduped``.
+"""Keep-lists: what each partition drops as a duplicate, by shard and row.
 
-A dropped document's ``meta`` says which document it duplicates (``duplicate_of``: id and snapshot
-of the survivor). A kept document is left as it is: its cluster's size is in ``clusters.parquet``
-and not in ``meta``, because it grows with every later snapshot, and every partition that holds a
-survivor would have to be written again.
+``clusters`` writes them, ``deduped`` lays them over the decisions of ``filtered``. A partition
+depends on its own list alone, so a refresh leaves the partitions as they are whose list has not
+changed; the size of a cluster, which grows with every later copy, is not in it.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from heapq import merge
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
+from typing import TypeAlias
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA
-from tagarela_dagster.corpus.stage import SHARD_KEY, Kernel, Outcome
+from tagarela_dagster.corpus.dedup.components import Part
+from tagarela_dagster.corpus.dedup.resolve import Outcome
+from tagarela_dagster.provenance.alignment import AlignmentError
+from tagarela_dagster.provenance.files import atomic_path
+from tagarela_dagster.provenance.manifest import Shard
 
-Drops = dict[str, tuple[str, str]]
-"""Id -> reason and what it duplicates, of one document shard."""
+ROW_GROUP = 65_536
+EXACT_DUPLICATE, NEAR_DUPLICATE = "exact_duplicate", "near_duplicate"
+OLDER_CAPTURE = "older_capture"
+_AGAIN = "materialize clusters again"
 
-_META = DOCUMENT_SCHEMA.get_field_index("meta")
+Column: TypeAlias = pa.Array | pa.ChunkedArray
+
+DROP_SCHEMA = pa.schema(
+    [
+        pa.field("shard", pa.string(), nullable=False),
+        pa.field("row", pa.int32(), nullable=False),
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("duplicate_of", pa.string(), nullable=False),
+    ]
+)
+"""What a partition drops, in the order of shards and rows: why, and the name (``ID@SNAPSHOT``) of
+the document that stays."""
 
 
-def make_kernel(drop_lists: Sequence[Path]) -> Kernel:
-    """Kernel of one partition.
+def write_keep_list(
+    data: Path, place: int, part: Part, drops: Sequence[tuple[Outcome, pa.Array]]
+) -> list[Shard]:
+    """Write ``keep/PARTITION.parquet``, unless the partition keeps everything.
 
     Args:
-        drop_lists: the partition's ``keep/PARTITION.parquet`` of ``clusters``; none when all of
-            its documents are kept.
+        place: of the partition among all.
+        drops: what was decided, clusters and then captures, with the names of the survivors.
     """
-    drops: dict[str, Drops] = {}
+    name = f"keep/{part.name}.parquet"
+    row_groups = _row_groups(place, part, drops)
+    first = next(row_groups, None)
+    if first is None:
+        return []
+    rows = 0
+    with (
+        atomic_path(data / name) as path,
+        pq.ParquetWriter(path, DROP_SCHEMA, compression="zstd") as out,
+    ):
+        for table in chain([first], row_groups):
+            out.write_table(table, len(table))
+            rows += len(table)
+    return [Shard.of(data, name, rows)]
 
-    def kernel(batch: pa.RecordBatch) -> Outcome:
-        shard = (batch.schema.metadata or {})[SHARD_KEY].decode()
-        if shard not in drops:
-            drops.clear()
-            drops[shard] = _read(drop_lists, shard)
-        found = [drops[shard].get(name) for name in batch.column("id").to_pylist()]
-        reasons = pa.array([drop and drop[0] for drop in found], pa.string())
-        metas = [
-            _with_survivor(meta, drop[1]) if drop else meta
-            for meta, drop in zip(batch.column("meta").to_pylist(), found, strict=True)
+
+def _row_groups(
+    place: int, part: Part, drops: Sequence[tuple[Outcome, pa.Array]]
+) -> Iterator[pa.Table]:
+    """Drops of whole shards, ROW_GROUP or a little more at a time."""
+    streams = [_by_shard(place, part, *drop) for drop in drops]
+    tables: list[pa.Table] = []
+    for _, found in groupby(merge(*streams, key=_NUMBER), key=_NUMBER):
+        tables.append(pa.concat_tables(table for _, table in found).sort_by("row"))
+        if sum(map(len, tables)) >= ROW_GROUP:
+            yield pa.concat_tables(tables).combine_chunks()
+            tables = []
+    if tables:
+        yield pa.concat_tables(tables).combine_chunks()
+
+
+def _by_shard(
+    place: int, part: Part, outcome: Outcome, names: pa.Array
+) -> Iterator[tuple[int, pa.Table]]:
+    """Number and drops of each shard that loses documents."""
+    for number, first, last, rows in outcome.members.shards(place):
+        take = np.flatnonzero(~outcome.kept[first:last])
+        if not len(take):
+            continue
+        members = take + first
+        if outcome.is_captures:
+            reasons = pa.array([OLDER_CAPTURE] * len(take), pa.string())
+        else:
+            reasons = pc.if_else(outcome.exact[members], EXACT_DUPLICATE, NEAR_DUPLICATE)
+        columns = [
+            pa.array([part.index.shards[number][0]] * len(take), pa.string()),
+            pa.array(rows[take].astype(np.int32)),
+            outcome.members.ids.take(pa.array(members)).cast(pa.string()),
+            reasons,
+            names.take(pa.array(outcome.groups.of[members])).cast(pa.string()),
         ]
-        documents = batch.set_column(_META, DOCUMENT_SCHEMA.field(_META), pa.array(metas))
-        return Outcome(documents, reasons, {})
-
-    return kernel
+        yield number, pa.Table.from_arrays(columns, schema=DROP_SCHEMA)
 
 
-def _read(drop_lists: Sequence[Path], shard: str) -> Drops:
-    drops: Drops = {}
-    for path in drop_lists:
-        rows = pq.read_table(path, filters=[("shard", "=", shard)]).to_pydict()
-        reasons = zip(rows["reason"], rows["duplicate_of"], strict=True)
-        drops.update(zip(rows["id"], reasons, strict=True))
-    return drops
+_NUMBER = itemgetter(0)
 
 
-def _with_survivor(meta: str, survivor: str) -> str:
-    fields = {**json.loads(meta), "duplicate_of": survivor}
-    return json.dumps(fields, ensure_ascii=False, sort_keys=True)
+def read_drops(keep_list: Sequence[Path], shard: str) -> pa.Table:
+    """Rows of DROP_SCHEMA of one shard.
+
+    Args:
+        keep_list: the partition's ``keep/PARTITION.parquet``; none when all is kept.
+    """
+    tables = [pq.read_table(path, filters=[("shard", "=", shard)]) for path in keep_list]
+    return pa.concat_tables([DROP_SCHEMA.empty_table(), *tables]).combine_chunks()
+
+
+def apply(reasons: Column, ids: Column, drops: pa.Table) -> tuple[pa.Array, pa.Array]:
+    """Lay the drops of a shard over its decisions.
+
+    Args:
+        reasons: (rows,) why each document was dropped before, null where it was kept.
+        ids: (rows,) their ids.
+        drops: of ``read_drops``.
+
+    Returns:
+        (rows,) reasons and (rows,) which document each duplicate repeats.
+
+    Raises:
+        AlignmentError: the drops are of other documents, or of documents dropped before.
+    """
+    reasons, ids = _whole(reasons), _whole(ids)
+    places = pa.nulls(len(reasons), pa.int32())
+    rows = drops.column("row").to_numpy()
+    if len(rows):
+        if rows.max() >= len(reasons):
+            raise AlignmentError(f"row {rows.max()} is dropped of {len(reasons)}: {_AGAIN}")
+        take = pa.array(rows)
+        if not ids.take(take).cast(pa.string()).equals(_whole(drops.column("id"))):
+            raise AlignmentError(f"the keep-list has other ids than the shard: {_AGAIN}")
+        if reasons.take(take).null_count < len(rows):
+            raise AlignmentError(f"the keep-list drops what was dropped before: {_AGAIN}")
+        index = np.full(len(reasons), -1, np.int32)
+        index[rows] = np.arange(len(rows))
+        places = pa.array(index, mask=index < 0)
+    more = _whole(drops.column("reason")).take(places)
+    return pc.coalesce(reasons, more), _whole(drops.column("duplicate_of")).take(places)
+
+
+def _whole(column: Column) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

@@ -1,132 +1,154 @@
-"""Which documents are duplicates of which: joins over signatures, one band at a time.
+"""Who survives: older captures of a URL go first, then every cluster keeps its best document.
 
-Only hashes are read, never text. Documents are joined when their texts are equal, or when all
-values of a band are (compared by their 64-bit hash: among 10**9 documents, a band has about .03
-false pairs). Memory: 13 bytes for every document of the whole corpus, and one band's table (about
-40 bytes for each of its documents while it is sorted). Spilling that table to disk is not done.
+The result depends on hashes, dates, qualities, names and places alone: neither on the order in
+which edges are found, nor on how much memory there is, nor on which indexes were taken over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tagarela_dagster.corpus.dedup.components import Nodes, equal_runs, new_forest, unite
-from tagarela_dagster.corpus.dedup.signatures import band_name, check_signatures
+from tagarela_dagster.corpus.dedup.components import (
+    NONE_DEAD,
+    Bits,
+    Election,
+    Groups,
+    Part,
+    group,
+    join_column,
+    new_forest,
+)
+from tagarela_dagster.corpus.dedup.index_build import CAPTURE, EXACT, NORMALIZED
+from tagarela_dagster.corpus.dedup.order import LATEST, Members
+from tagarela_dagster.corpus.dedup.scratch import Scratch
+from tagarela_dagster.corpus.dedup.signatures import band_name
+from tagarela_dagster.corpus.kernels.components import Nodes, flatten
 from tagarela_dagster.recipe.dedup import Dedup
 
 
 @dataclass(frozen=True)
-class Group:
-    """Signature shards whose documents stand together in the order of survival.
+class Outcome:
+    """Groups of documents of which one stays.
 
     Attributes:
-        name: partition or input.
-        by_id: within the group, the lower id survives; else the earlier row.
+        members: the documents of all groups, in the order of their nodes.
+        groups: which group each is in.
+        first: (groups,) place among the members of each group's survivor.
+        exact: (members,) True for a text that an earlier member, in the order of survival, has
+            too; all False for captures.
+        is_captures: the groups are captures of one URL, of which the newest stays.
     """
 
-    name: str
-    paths: tuple[Path, ...]
-    by_id: bool = True
-
-
-@dataclass(frozen=True)
-class Resolution:
-    """Clusters over all groups. A node is a document's place in the order of survival.
-
-    Attributes:
-        nodes: for each group, (rows,) node of each row of its shards, shard after shard.
-        root: (documents,) node of each node's survivor: its own when it survives.
-        size: (documents,) how many documents the cluster of a root has; 0 for the others.
-        exact: (documents,) True for a text that an earlier node has as well.
-    """
-
-    nodes: list[Nodes]
-    root: Nodes
-    size: NDArray[np.uint32]
+    members: Members
+    groups: Groups
+    first: Nodes
     exact: NDArray[np.bool_]
+    is_captures: bool = False
+
+    @cached_property
+    def kept(self) -> NDArray[np.bool_]:
+        """(members,) whether each survives."""
+        kept = np.zeros(len(self.groups.members), np.bool_)
+        kept[self.first] = True
+        return kept
 
 
-def resolve(groups: Sequence[Group], section: Dedup) -> Resolution:
-    """Cluster the documents of all groups; of each cluster the least node survives.
+def forest(
+    parts: Sequence[Part],
+    nodes: int,
+    section: Dedup,
+    memory: int,
+    scratch: Scratch,
+    dead: Bits = NONE_DEAD,
+) -> tuple[Nodes, Nodes]:
+    """Clusters of all living documents, and within them the groups of equal texts.
 
-    Raises:
-        SignatureError: a shard was signed with other settings.
+    Returns:
+        (nodes,) each: the least node that a document is in a cluster with, and the least that
+        has the same text.
     """
-    nodes = _number(groups, section)
-    total = sum(map(len, nodes))
-    root = new_forest(total)
-    exact = np.zeros(total, np.bool_)
+    parent = new_forest(nodes, scratch)
     if section.enabled and section.exact:
-        values, of = _column(groups, nodes, "exact")
-        later, least = equal_runs((values[:, 0].copy(), values[:, 1].copy()), of)
-        exact[later] = True
-        unite(root, later, least)
-    for band in range(section.minhash.bands if section.enabled else 0):
-        values, of = _column(groups, nodes, band_name(band))
-        unite(root, *equal_runs((values,), of))
-    size = np.bincount(root, minlength=total).astype(np.uint32)
-    return Resolution(nodes, root, size, exact)
+        join_column(parts, EXACT, parent, memory, dead)
+    flatten(parent)
+    same = scratch.array(nodes, np.uint32)
+    same[:] = parent
+    for name in (NORMALIZED, *map(band_name, range(section.minhash.bands))):
+        if section.enabled:
+            join_column(parts, name, parent, memory, dead)
+    flatten(parent)
+    return parent, same
 
 
-def read_ids(group: Group) -> pa.ChunkedArray:
-    """Ids of a group's documents, row by row."""
-    chunks = [pq.read_table(path, columns=["id"]).column("id") for path in group.paths]
-    return pa.chunked_array([c for chunk in chunks for c in chunk.chunks], pa.string())
+def older_captures(
+    parts: Sequence[Part],
+    nodes: int,
+    sources: Sequence[str],
+    section: Dedup,
+    memory: int,
+    scratch: Scratch,
+) -> Outcome:
+    """Captures of one URL by one source, of which the newest stays.
+
+    Newest: by date, then by snapshot, then in the order of survival.
+    """
+    parent = new_forest(nodes, scratch)
+    for source in sources:
+        join_column([part for part in parts if part.source == source], CAPTURE, parent, memory)
+    groups = group(parent, scratch)
+    rest = (key for key in section.order if key not in ("newest", "oldest", "snapshot"))
+    members = Members(parts, groups.members, ("newest", LATEST, *rest), scratch)
+    election = Election(groups.of, groups.count, groups.count, scratch)
+    for key in members.order_keys():
+        if election.decided:
+            break
+        election.narrow(key)
+    exact = np.zeros(len(groups.members), np.bool_)
+    return Outcome(members, groups, election.first(scratch), exact, is_captures=True)
 
 
-def _number(groups: Sequence[Group], section: Dedup) -> list[Nodes]:
-    numbered: list[Nodes] = []
-    start = 0
-    for group in groups:
-        rows = sum(check_signatures(path, section.minhash) for path in group.paths)
-        places = np.arange(rows, dtype=np.int64)
-        if group.by_id:
-            # Equal ids (of two files of one snapshot) stay in the order of their rows.
-            order = pc.sort_indices(
-                pa.table({"id": read_ids(group), "row": places}),
-                [("id", "ascending"), ("row", "ascending")],
-            ).to_numpy()
-            places[order] = np.arange(rows)
-        numbered.append((places + start).astype(np.uint32))
-        start += rows
-    return numbered
+def bury(nodes: int, captures: Outcome) -> Bits:
+    """One bit a node, set for an older capture: it takes no part in the clusters."""
+    dead = np.zeros((nodes + 7) // 8, np.uint8)
+    gone = captures.groups.members[~captures.kept]
+    np.bitwise_or.at(dead, gone >> np.uint32(3), np.uint8(1) << (gone & 7).astype(np.uint8))
+    return dead
 
 
-def _column(
-    groups: Sequence[Group], nodes: Sequence[Nodes], name: str
-) -> tuple[NDArray[np.uint64], Nodes]:
-    """Values of a column where there are any, as 64-bit words, and their nodes."""
-    values: list[NDArray[np.uint64]] = [np.empty((0, 2) if name == "exact" else 0, np.uint64)]
-    of: list[Nodes] = [np.empty(0, np.uint32)]
-    for group, numbers in zip(groups, nodes, strict=True):
-        start = 0
-        for chunk in _chunks(group, name):
-            here = numbers[start : start + len(chunk)]
-            start += len(chunk)
-            if chunk.null_count:
-                here = here[chunk.is_valid().to_numpy(zero_copy_only=False)]
-                chunk = chunk.drop_null()
-            of.append(here)
-            values.append(_words(chunk))
-    return np.concatenate(values), np.concatenate(of)
+def resolve(
+    parts: Sequence[Part],
+    nodes: int,
+    section: Dedup,
+    memory: int,
+    scratch: Scratch,
+    dead: Bits = NONE_DEAD,
+) -> Outcome:
+    """Clusters of the living documents and their survivors."""
+    parent, same = forest(parts, nodes, section, memory, scratch, dead)
+    groups = group(parent, scratch, dead)
+    members = Members(parts, groups.members, section.order, scratch)
+    twins, texts = _twins(groups.members, same, scratch)
+    clusters = Election(groups.of, groups.count, groups.count, scratch)
+    copies = Election(twins, len(twins), texts, scratch)
+    for key in members.order_keys():
+        if clusters.decided and copies.decided:
+            break
+        clusters.narrow(key)
+        copies.narrow(key)
+    exact = copies.first(scratch)[twins] != np.arange(len(twins), dtype=np.uint32)
+    return Outcome(members, groups, clusters.first(scratch), exact)
 
 
-def _chunks(group: Group, name: str) -> Iterator[pa.Array]:
-    for path in group.paths:
-        yield from pq.read_table(path, columns=[name]).column(name).chunks
-
-
-def _words(chunk: pa.Array) -> NDArray[np.uint64]:
-    """Hashes as 64-bit words: (rows,), or (rows, 2) for 16 bytes."""
-    if pa.types.is_uint64(chunk.type):
-        return np.asarray(chunk.to_numpy())
-    data = np.frombuffer(chunk.buffers()[1], np.uint64)
-    return data.reshape(-1, 2)[chunk.offset : chunk.offset + len(chunk)]
+def _twins(members: Nodes, same: Nodes, scratch: Scratch) -> tuple[Nodes, int]:
+    """(members,) place of the first member with the same text, and how many texts there are."""
+    least = same[members]
+    twins = scratch.array(len(members), np.uint32)
+    twins[:] = np.arange(len(members), dtype=np.uint32)
+    later = least != members
+    twins[later] = np.searchsorted(members, least[later])
+    return twins, len(members) - int(later.sum())
