@@ -1,187 +1,171 @@
-"""MinHash signatures against datatrove's, side by side: MB/s of CPU time, answers compared.
+"""Signatures against datatrove, rensa and text-dedup: MB/s of CPU time, answers compared.
 
-    .venv/bin/python benchmarks/dedup.py [--megabytes 4] [--rounds 4]
+    python -m benchmarks.dedup [--megabytes 6]
 
-Text: novels, statutes and programmes of the mirror (TAGARELA_MIRROR) where there is one, else the
-sample's prose over and over; every tenth document comes again with words left out. Both sides
-sign the same documents in the same process, in turns; then both resolve their clusters, and the
-number of documents dropped must be the same.
+All sign the same text (benchmarks/text.py) in one process: 112 hash functions of word 5-grams, 14
+bands of 8. datatrove's signatures must be equal to the bit. The other two have hash functions and
+words of their own, so what is compared is which documents have an earlier near copy. They are run
+where they are installed (``pip install rensa text-dedup`` brings the newest).
+
+``cold`` is the first text that a signer sees, machine code being in its cache as in every process
+but the first; ``warm`` is the same text again, with the words of every chunk known.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
+import importlib.util
 import json
-import os
-import statistics
-import tarfile
-import tempfile
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from datatrove.data import Document
-from datatrove.pipeline.dedup.minhash import (
-    MinhashDedupBuckets,
-    MinhashDedupCluster,
-    MinhashDedupSignature,
-)
-from loguru import logger
+from datatrove.pipeline.dedup.minhash import MinhashDedupSignature
+from numpy.typing import NDArray
+from xxhash import xxh3_128_intdigest
 
-from tagarela_dagster.corpus.dedup.minhash import Signer
-from tagarela_dagster.corpus.dedup.resolve import Group, resolve
-from tagarela_dagster.corpus.dedup.signatures import signature_batch, signature_schema
-from tagarela_dagster.corpus.shards import ShardWriter
-from tagarela_dagster.recipe.dedup import Dedup
+from benchmarks.text import documents
+from tagarela_dagster.corpus.dedup.minhash import Signer, hash_texts
+from tagarela_dagster.corpus.dedup.normalize import normalize_texts
+from tagarela_dagster.corpus.kernels.buffers import text_buffers
+from tagarela_dagster.recipe.dedup import Minhash
 
-ROOT = Path(__file__).parents[1]
-MIRROR = Path(os.environ.get("TAGARELA_MIRROR") or ROOT.parent / "shared" / "data") / "corpus"
-ARCHIVES = (
-    "literature/machado-de-assis",
-    "politics/programas-eleitorais-pt",
-    "legal/legislacao-portugal-md",
-)
-CHARACTERS = 4_000
-BATCH = 256
-
-
-def texts() -> Iterator[str]:
-    """Pieces of real text, from each archive in turn."""
-    if not MIRROR.is_dir():
-        prose = sorted((ROOT / "tagarela_dagster" / "sample" / "prose").glob("*.md"))
-        for number in itertools.count():
-            for path in prose:
-                for piece in cut(path.read_text(encoding="utf-8")):
-                    yield f"Edição {'x' * number}. {piece}"
-    streams = [archive(MIRROR / f"{name}.tar.xz") for name in ARCHIVES]
-    for pieces in itertools.zip_longest(*streams):
-        yield from (piece for piece in pieces if piece)
-
-
-def archive(path: Path) -> Iterator[str]:
-    """Pieces of the members of an archive."""
-    with tarfile.open(path) as members:
-        for member in members:
-            if member.isfile() and (file := members.extractfile(member)):
-                yield from cut(file.read().decode("utf-8", "replace"))
-
-
-def cut(text: str) -> list[str]:
-    """Pieces of CHARACTERS."""
-    return [text[start : start + CHARACTERS] for start in range(0, len(text), CHARACTERS)]
+SECTION = Minhash()
+FUNCTIONS = SECTION.bands * SECTION.rows
 
 
 def corpus(size: int) -> list[str]:
-    """About ``size`` bytes of documents, every tenth with a near duplicate."""
-    found: list[str] = []
-    size_so_far = 0
-    for number, text in enumerate(texts()):
-        copies = [text]
-        if number % 10 == 0:
-            words = text.split(" ")
-            gap = 40 + number % 400
-            copies.append(" ".join(w for i, w in enumerate(words) if i % gap != gap - 1))
-        found += copies
-        size_so_far += sum(len(copy.encode()) for copy in copies)
-        if size_so_far >= size:
+    """About ``size`` bytes of documents of at least five words."""
+    found, total = [], 0
+    for text in documents():
+        if len(text.split()) >= 5:
+            found.append(text)
+            total += len(text.encode())
+        if total >= size:
             break
     return found
 
 
-def seconds(work: object) -> float:
-    """CPU seconds of a call."""
+def timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    """Answer and CPU seconds of a call."""
     start = time.process_time()
-    work()  # type: ignore[operator]
-    return time.process_time() - start
+    answer = work()
+    return answer, time.process_time() - start
 
 
-def compare_signatures(documents: list[str], rounds: int) -> list[dict[str, float]]:
-    """Rates of both, round by round on parts of the documents; they must agree to the bit."""
-    section = Dedup().minhash
-    signer, theirs = Signer(section), MinhashDedupSignature("/nonexistent", language="por_Latn")
-    signer.sign(documents[:1])
-    theirs.get_shingles(documents[0])
+def by_datatrove(texts: list[str]) -> NDArray[np.uint64]:
+    """(texts, functions) least values, by datatrove's signature step."""
+    step = MinhashDedupSignature("/nonexistent", language="por_Latn")
+    rows = [step.get_signature(step.get_shingles(text)) for text in texts]
+    return np.array(rows, np.uint64).reshape(len(texts), FUNCTIONS)
+
+
+def by_rensa(texts: list[str]) -> NDArray[np.uint64]:
+    """(texts, functions) by rensa's RMinHash, as its documentation does: 5-grams of words."""
+    from rensa import RMinHash
+
+    def shingles(text: str) -> list[str]:
+        words = text.split()
+        return [" ".join(words[start : start + 5]) for start in range(max(1, len(words) - 4))]
+
+    rows = RMinHash.digest_matrix_from_token_sets(map(shingles, texts), FUNCTIONS, 1).to_rows()
+    return np.array(rows, np.uint64)
+
+
+def by_text_dedup(texts: list[str]) -> NDArray[np.uint64]:
+    """(texts, bands) hash of each band, by text-dedup's own embed_func with its defaults."""
+    from text_dedup.minhash import RNG, SIGNATURE_COLUMN, embed_func, xxh3_32hash
+
+    prime, most = np.uint64((1 << 61) - 1), np.uint32((1 << 32) - 1)
+    permutations = (
+        RNG.randint(1, prime, size=(FUNCTIONS,), dtype=np.uint64),
+        RNG.randint(0, prime, size=(FUNCTIONS,), dtype=np.uint64),
+    )
+    ranges = [(start, start + SECTION.rows) for start in range(0, FUNCTIONS, SECTION.rows)]
     rows = []
-    for part in range(rounds):
-        mine = documents[part::rounds]
-        megabytes = sum(len(text.encode()) for text in mine) / 1e6
-        ours_found: list[np.ndarray] = []
-        theirs_found: list[list[list[int]]] = []
-
-        def ours(mine: list[str] = mine, out: list[np.ndarray] = ours_found) -> None:
-            for start in range(0, len(mine), BATCH):
-                out.append(signer.sign(mine[start : start + BATCH]).bands)
-
-        def peer(mine: list[str] = mine, out: list[list[list[int]]] = theirs_found) -> None:
-            for text in mine:
-                out.append(theirs.get_signature(theirs.get_shingles(text)))
-
-        order = [("tagarela", ours), ("datatrove", peer)]
-        rates = {
-            name: megabytes / seconds(work) for name, work in (order if part % 2 else order[::-1])
-        }
-        # Ours keeps a hash of each band's values: hash theirs in the same way.
-        expected = signer.hash_bands(np.array(theirs_found, np.uint64).reshape(len(mine), -1))
-        if not np.array_equal(np.concatenate(ours_found), expected):
-            raise SystemExit("the signatures differ")
-        rows.append({**rates, "ratio": rates["tagarela"] / rates["datatrove"]})
-    return rows
+    for number, text in enumerate(texts):
+        found = embed_func(
+            content=text,
+            idx=number,
+            num_perm=FUNCTIONS,
+            ngram_size=5,
+            min_length=5,
+            hashranges=ranges,
+            permutations=permutations,
+            hash_func=xxh3_32hash,
+            dtype=np.uint64,
+            max_hash=most,
+            modulo_prime=prime,
+        )
+        rows.append(
+            [xxh3_128_intdigest(band) & ((1 << 64) - 1) for band in found[SIGNATURE_COLUMN]]
+        )
+    return np.array(rows, np.uint64)
 
 
-def dropped_by_us(documents: list[str], folder: Path) -> int:
-    """Documents that are not the first of their cluster (exact copies count as near here)."""
-    section = Dedup(exact=False)
-    schema = signature_schema(section.minhash)
-    with ShardWriter(folder, "signatures", schema) as out:
-        ids = pa.array([str(number) for number in range(len(documents))])
-        out.write(signature_batch(ids, Signer(section.minhash).sign(documents), schema))
-    group = Group("all", (folder / "signatures.parquet",), by_id=False)
-    root = resolve([group], section).root
-    return int((root != np.arange(len(root))).sum())
+def repeated(bands: NDArray[np.uint64]) -> set[int]:
+    """Documents that agree in a band with an earlier one."""
+    found: set[int] = set()
+    for column in bands.T:
+        _, first, group = np.unique(column, return_index=True, return_inverse=True)
+        found.update(np.flatnonzero(first[group] != np.arange(len(column))).tolist())
+    return found
 
 
-def dropped_by_datatrove(documents: list[str], folder: Path) -> int:
-    """Documents that datatrove's three stages remove."""
-    names = [str(folder / name) for name in ("signatures", "buckets", "clusters")]
-    pipeline = [Document(text=text, id=str(number)) for number, text in enumerate(documents)]
-    MinhashDedupSignature(names[0], language="por_Latn").run(iter(pipeline))
-    for bucket in range(14):
-        MinhashDedupBuckets(names[0], names[1]).run(rank=bucket, world_size=14)
-    MinhashDedupCluster(names[1], names[2]).run()
-    return sum(path.stat().st_size // 4 for path in Path(names[2]).glob("*.remove"))
+def row(name: str, value: float, peer: str, peer_value: float, agreement: float) -> dict[str, Any]:
+    """A row of results, MB/s of CPU time."""
+    rates = {"value": round(value, 2), "unit": "MB/s", "peer": peer}
+    ratio = {"peer_value": round(peer_value, 2), "ratio": round(value / peer_value, 1)}
+    return {"name": name, **rates, **ratio, "agreement": round(agreement, 5)}
+
+
+def measure(texts: list[str]) -> Iterable[dict[str, Any]]:
+    """Rows of results, one for each peer and each way to run."""
+    column = pa.array(texts, pa.large_string())
+    data, offsets = text_buffers(column)
+    megabytes = len(data) / 1e6
+    Signer(SECTION).sign(column.slice(0, 2))
+    signer = Signer(SECTION)
+    signatures, cold = timed(lambda: signer.sign(column))
+    warm = min(timed(lambda: signer.sign(column))[1] for _ in range(3))
+    by_datatrove(texts[:2])  # which loads spaCy
+    least, seconds = timed(lambda: by_datatrove(texts))
+    rate, expected = megabytes / seconds, signer.hash_bands(least)
+    equal = float((expected == signatures.bands).all(axis=1).mean())
+    yield row("signatures, cold", megabytes / cold, "datatrove", rate, equal)
+    yield row("signatures, warm", megabytes / warm, "datatrove", rate, equal)
+    ours = repeated(signatures.bands)
+    for peer, sign in (("rensa", by_rensa), ("text_dedup", by_text_dedup)):
+        if importlib.util.find_spec(peer) is None:
+            yield {"name": "signatures", "peer": peer, "skipped": "not installed"}
+            continue
+        sign(texts[:2])
+        found, seconds = timed(lambda sign=sign: sign(texts))  # type: ignore[misc]
+        theirs = repeated(found if found.shape[1] == SECTION.bands else signer.hash_bands(found))
+        agreement = 1 - len(ours ^ theirs) / len(texts)
+        yield row("signatures, warm", megabytes / warm, peer, megabytes / seconds, agreement)
+    for name, work in (
+        ("exact hashes alone", lambda: hash_texts(data, offsets)),
+        ("normalisation alone", lambda: normalize_texts(data, offsets)),
+    ):
+        seconds = min(timed(work)[1] for _ in range(3))
+        yield {"name": name, "value": round(megabytes / seconds, 1), "unit": "MB/s"}
+    yield {"name": "documents", "value": len(texts), "repeated": len(ours)}
 
 
 def main() -> None:
-    """Run both and print the rates as JSON."""
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--megabytes", type=float, default=4)
-    arguments.add_argument("--rounds", type=int, default=4)
-    options = arguments.parse_args()
-    logger.remove()  # datatrove logs every stage
-    documents = corpus(int(options.megabytes * 1e6))
-    rows = compare_signatures(documents, options.rounds)
-    some = documents[: len(documents) // options.rounds]
-    with tempfile.TemporaryDirectory() as name:
-        ours, theirs = dropped_by_us(some, Path(name)), dropped_by_datatrove(some, Path(name))
-    if ours != theirs:
-        raise SystemExit(f"{ours} documents dropped, datatrove drops {theirs}")
-    ratios = [row["ratio"] for row in rows]
-    result = {
-        "text": "mirror" if MIRROR.is_dir() else "sample prose",
-        "documents": len(documents),
-        "megabytes": sum(len(text.encode()) for text in documents) / 1e6,
-        "tagarela_mb_s": statistics.median(row["tagarela"] for row in rows),
-        "datatrove_mb_s": statistics.median(row["datatrove"] for row in rows),
-        "ratio": statistics.median(ratios),
-        "ratio_low": min(ratios),
-        "ratio_high": max(ratios),
-        "signatures_equal": True,
-        "dropped_of": [ours, len(some)],
-    }
-    print(json.dumps({k: round(v, 3) if isinstance(v, float) else v for k, v in result.items()}))
+    """Run all and print one JSON object a line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--megabytes", type=float, default=6)
+    arguments = parser.parse_args()
+    unequal = False
+    for result in measure(corpus(int(arguments.megabytes * 1e6))):
+        print(json.dumps(result))
+        unequal |= result.get("peer") == "datatrove" and result["agreement"] < 1
+    if unequal:
+        raise SystemExit("signatures differ from datatrove's")
 
 
 if __name__ == "__main__":
