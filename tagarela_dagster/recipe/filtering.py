@@ -81,6 +81,35 @@ class Quality(Section):
     line_punct_exclude_zero: bool = False
     char_duplicates_ratio: Share = 0.1
     new_line_ratio: Share = 0.186
+    max_short_lines: Share = 1
+    """Largest share of lines of up to 30 characters; FineWeb-2 has this rule off, FineWeb has
+    .67."""
+
+
+class C4(Section):
+    """C4's rules with datatrove's defaults (pipeline/filters/c4_filters.py); off by default.
+
+    Lines that C4 would remove stay (`cleanup` removes lines); what is counted is what it keeps.
+    """
+
+    enabled: bool = False
+    min_sentences: int = Field(default=5, ge=0)
+    """Fewest sentences in the lines that C4 keeps; 0 turns the rule off."""
+    curly_bracket: bool = True
+    """Drop documents with a curly bracket in a line that C4 would otherwise keep."""
+    lorem_ipsum: bool = True
+
+
+class Madlad(Section):
+    """MADLAD-400's sentence rules (allenai/datamap-rs, src/map_fxn.rs); off by default.
+
+    The check of each sentence's language and the list of "cursed" phrases are not among them.
+    """
+
+    enabled: bool = False
+    min_sentences: int = Field(default=5, ge=0)
+    max_questionable: Share = 0.2
+    """Largest share of sentences in capitals, of unusual length or of technical characters."""
 
 
 class Pii(Section):

@@ -57,7 +57,7 @@ class Recipe(Section):
             "stop_words": corpus.quality.stop_words,
             "pii": corpus.pii.measured(),
         }
-        rules = ("licenses", "language", "repetition", "quality", "pii")
+        rules = ("licenses", "language", "repetition", "quality", "c4", "madlad", "pii")
         held_out = self.evals.held_out.as_json()
         sections: dict[str, dict[str, Any]] = {
             "documents": {"sources": sources, **limits},

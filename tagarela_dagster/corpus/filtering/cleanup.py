@@ -114,7 +114,10 @@ def _repair(data: Bytes, offsets: Offsets) -> tuple[Bytes, Offsets, NDArray[np.i
     if not pieces:
         return data, offsets, repaired
     pieces.append(data[at : int(offsets[-1])])
-    return np.concatenate(pieces), np.concatenate([[0], np.cumsum(sizes)]), repaired
+    joined, places = np.concatenate(pieces), np.concatenate([[0], np.cumsum(sizes)])
+    # Arrow's buffers can't be written to; for arrays that can, kernels would be compiled again.
+    joined.flags.writeable = places.flags.writeable = False
+    return joined, places, repaired
 
 
 def _suspects(data: Bytes, offsets: Offsets) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagarela_dagster.recipe.corpus import Corpus
-from tagarela_dagster.recipe.filtering import Pii, Quality, Repetition
+from tagarela_dagster.recipe.filtering import C4, Madlad, Pii, Quality, Repetition
 
 Values = NDArray[np.floating]
 
@@ -69,6 +69,7 @@ def quality_rules(section: Quality) -> list[Rule]:
     fineweb = [
         Rule("empty", "line_punct_ratio", _undefined),
         Rule("line_punct_ratio", "line_punct_ratio", punctuation, section.line_punct_ratio),
+        Rule("short_line_ratio", "short_line_ratio", _above, section.max_short_lines),
         Rule("char_dup_ratio", "char_dup_ratio", _above, section.char_duplicates_ratio),
         Rule("list_ratio", "list_ratio", _above, section.new_line_ratio),
     ]
@@ -88,6 +89,28 @@ def quality_rules(section: Quality) -> list[Rule]:
     return fineweb + [rule for rule in gopher if rule.threshold]
 
 
+def c4_rules(section: C4) -> list[Rule]:
+    """C4's rules that are on; reasons are datatrove's."""
+    if not section.enabled:
+        return []
+    rules = [
+        Rule("lorem_ipsum", "c4_lorem_lines", _above) if section.lorem_ipsum else None,
+        Rule("curly_bracket", "c4_curly_lines", _above) if section.curly_bracket else None,
+        Rule("too_few_sentences", "c4_sentences", _below, section.min_sentences),
+    ]
+    return [rule for rule in rules if rule]
+
+
+def madlad_rules(section: Madlad) -> list[Rule]:
+    """MADLAD-400's rules that are on."""
+    if not section.enabled:
+        return []
+    return [
+        Rule("madlad_too_short", "madlad_sentences", _below, section.min_sentences),
+        Rule("madlad_questionable", "madlad_questionable", _above, section.max_questionable),
+    ]
+
+
 EMPTY = Rule("empty", "line_punct_ratio", _undefined)
 """No line with a visible character."""
 
@@ -103,6 +126,8 @@ def recipe_rules(corpus: Corpus) -> list[Rule]:
     return [
         *repetition_rules(corpus.repetition),
         *quality_rules(corpus.quality),
+        *c4_rules(corpus.c4),
+        *madlad_rules(corpus.madlad),
         *privacy_rules(corpus.pii),
     ]
 

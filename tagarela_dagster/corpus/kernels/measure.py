@@ -7,9 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tagarela_dagster.corpus.kernels import c4
 from tagarela_dagster.corpus.kernels import lines as line
+from tagarela_dagster.corpus.kernels.c4 import count_c4
 from tagarela_dagster.corpus.kernels.compile import jit
 from tagarela_dagster.corpus.kernels.lines import count_lines, count_newlines
+from tagarela_dagster.corpus.kernels.madlad import count_madlad
 from tagarela_dagster.corpus.kernels.repetition import (
     DUP_NS,
     TOP_NS,
@@ -35,6 +38,17 @@ RULE_SIGNALS = (
     "ellipsis_lines",
     "alpha_words",
     "stop_words",
+    "c4_kept_lines",
+    "c4_no_punctuation_lines",
+    "c4_short_lines",
+    "c4_long_word_lines",
+    "c4_javascript_lines",
+    "c4_policy_lines",
+    "c4_curly_lines",
+    "c4_lorem_lines",
+    "c4_sentences",
+    "madlad_sentences",
+    "madlad_questionable",
 )
 """Signals of the rules, in the order in which the rules look at them."""
 
@@ -133,6 +147,7 @@ def measure_rows(data, offsets, ids, starts, ends, tables, classes, newlines, sc
     counts = np.zeros(len(line.LINE_COUNTS), np.int64)
     marked = tables.marks[0]
     seen = np.zeros(max(1, marked), np.uint8)
+    c4_counts = np.zeros(len(c4.LINE_RULES), np.int64)
     first = 0
     for row in range(len(offsets) - 1):
         start, end, last = offsets[row], offsets[row + 1], ends[row]
@@ -168,4 +183,12 @@ def measure_rows(data, offsets, ids, starts, ends, tables, classes, newlines, sc
         rest[9] = _ratio(counts[line.ELLIPSIS_LINES], split)
         rest[10] = _ratio(letters, words)
         rest[11] = marks
+        count_c4(
+            data, start, end, offsets[0], own, starts[first:last], tables.words, classes, c4_counts
+        )
+        for k in range(1, len(c4.LINE_RULES) - 1):
+            rest[11 + k] = _ratio(c4_counts[k], c4_counts[c4.LINES])
+        rest[20] = c4_counts[c4.SENTENCES]
+        sentences, questionable = count_madlad(data, start, end, classes)
+        rest[21], rest[22] = sentences, _ratio(questionable, sentences)
         first = last

@@ -58,10 +58,7 @@ def test_real_documents_are_decided_as_by_datatrove() -> None:
     expected = [theirs(text, *filters) for text in texts]
     assert len({*expected}) >= 6
     tokenizer = load_word_tokenizer("por")
-    other_words = sum(
-        lexicon.words(text) != tokenizer.word_tokenize(text)
-        for text in texts
-    )
+    other_words = sum(lexicon.words(text) != tokenizer.word_tokenize(text) for text in texts)
     # Special cases that match across two chunks: at most one document in two hundred.
     assert other_words <= len(texts) // 200
     assert sum(a != b for a, b in zip(decided, expected, strict=True)) <= other_words
