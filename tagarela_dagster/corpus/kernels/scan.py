@@ -60,6 +60,32 @@ def scan(data: Bytes, offsets: Offsets) -> NDArray[np.int64]:
     return counts
 
 
+def may_be_wiki(data: Bytes, offsets: Offsets) -> NDArray[np.bool_]:
+    """(rows,) whether a text has ``[[``, ``[ed``, ``<r`` or ``</r``, or their capitals."""
+    found = np.zeros(len(offsets) - 1, np.bool_)
+    _may_be_wiki(data, offsets, found)
+    return found
+
+
+@jit
+def _may_be_wiki(data, offsets, found):
+    for row in range(len(offsets) - 1):
+        # 91 [, 60 <, 47 /; a letter with bit 32 set is small.
+        i, end = offsets[row], offsets[row + 1] - 1
+        while i < end:
+            if data[i] == 91:
+                if data[i + 1] == 91 or (
+                    data[i + 1] | 32 == 101 and _at(data, i + 2, end) | 32 == 100
+                ):
+                    break
+            elif data[i] == 60:
+                at = i + 2 if data[i + 1] == 47 else i + 1
+                if at <= end and data[at] | 32 == 114:
+                    break
+            i += 1
+        found[row] = i < end
+
+
 @jit
 def _at(data, i, end):
     return np.int64(data[i]) if i < end else np.int64(0)

@@ -17,8 +17,7 @@ from tagarela_dagster.recipe.portuguese import Unicode
 INVISIBLE = "\u00ad\u200b\u200c\u2060\ufeff"
 """Soft hyphen, zero-width space and non-joiner, word joiner, byte order mark."""
 
-_INVISIBLE = re.compile(rf"(^|[\w\s])[{INVISIBLE}\u200d]+|[{INVISIBLE}]+")
-"""A zero-width joiner stays where emoji are built with it: behind no letter, space or start."""
+_INVISIBLE = re.compile(rf"[{INVISIBLE}\u200d]+")
 _DIRECTIONS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _CUT = re.compile(r"(?<=[a-zà-öø-ÿ])-\n([a-zà-öø-ÿ]+)")
 _CLITICS = frozenset(
@@ -71,11 +70,19 @@ class Characters:
             if self.section.remove_directions:
                 text = _DIRECTIONS.sub("", text)
             if self.section.remove_invisible:
-                text = _INVISIBLE.sub(r"\1", text)
+                text = _INVISIBLE.sub(_joiner, text)
             if self.section.compose:
                 text = unicodedata.normalize("NFC", text)
             if text == before:
                 return text
+
+
+def _joiner(run: re.Match[str]) -> str:
+    """What stays of a run: the joiners with which emoji are built, behind no letter or space."""
+    before = run.string[run.start() - 1 : run.start()]
+    if not before or before.isspace() or before == "_" or before.isalnum():
+        return ""
+    return "\u200d" * run[0].count("\u200d")
 
 
 def rejoined(text: str) -> str:

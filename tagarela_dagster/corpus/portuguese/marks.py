@@ -14,15 +14,12 @@ MAX_PASSES = 10
 _WIKI = re.compile(
     r"\[\[ *:?(?:ficheiro|arquivo|imagem|file|image|categoria|category) *:"
     r"(?:[^\[\]\n]|\[\[[^\[\]\n]*\]\])*\]\]\n?"
-    r"|(?<![ \t])[ \t]*\[editar(?: *\|[^\[\]\n]{0,40}| c[óo]digo[^\[\]\n]{0,20})? *\]"
+    r"|\[editar(?: *\|[^\[\]\n]{0,40}| c[óo]digo[^\[\]\n]{0,20})? *\] ?"
     r"|<ref\b[^<>\n]*/>|<ref\b[^<>/\n]*>[^<\n]*</ref *>|</?ref\b[^<>\n]*>",
     re.IGNORECASE,
 )
 """What stands in no other text: files and categories, edit hints, references; within a line, so
 that no line that goes later can bring one together."""
-OPENINGS = ("[[", "[editar", "[Editar", "<ref", "</ref")
-"""A text without any of these has no mark to remove."""
-
 _TEMPLATE = re.compile(r"\{\{[^{}]*\}\}\n?|\{\|[^{}]*\|\}\n?")
 _LINK = re.compile(r"\[\[(?:[^\[\]|]*\|)?([^\[\]|]*)\]\]")
 

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tagarela_dagster.corpus.filtering.work import Work
 from tagarela_dagster.corpus.kernels.buffers import Bytes, Offsets, texts_from_buffers
 from tagarela_dagster.corpus.kernels.phrase_lines import Lines, lines_of, without_lines
 from tagarela_dagster.corpus.kernels.phrases import Hits
+from tagarela_dagster.corpus.kernels.scan import may_be_wiki
 from tagarela_dagster.corpus.kernels.scan_speakers import speaker_tags
 from tagarela_dagster.corpus.kernels.splice import splice
 from tagarela_dagster.corpus.portuguese.characters import edit_rows, from_sources
 from tagarela_dagster.corpus.portuguese.lists import Lists, all_lists
-from tagarela_dagster.corpus.portuguese.marks import (
-    OPENINGS,
-    without_sounds,
-    without_wiki,
-)
+from tagarela_dagster.corpus.portuguese.marks import without_sounds, without_wiki
 from tagarela_dagster.recipe.portuguese import Portuguese
 
 Flags = NDArray[np.bool_]
@@ -81,11 +77,7 @@ class Pages:
         count = np.zeros(work.rows, np.int64)
         if not self.section.wiki.enabled:
             return count
-        asked = np.zeros(work.rows, np.bool_)
-        for opening in OPENINGS:
-            found_in = pc.match_substring(work.texts, opening)
-            asked |= np.asarray(found_in.to_numpy(zero_copy_only=False))
-        asked &= may_have
+        asked = may_be_wiki(*work.buffers()) & may_have
         found: list[int] = []
 
         def change(text: str) -> str:
