@@ -16,9 +16,9 @@ from tests.resources.two_sources import PARAGRAPHS, open_road, write_snapshot
 
 SMALL, LARGE = "diario@2026-01", "jornal@2026-01"
 STAGES = ("documents", "measured", "signatures", "filtered", "clusters", "deduped")
-ROOM = 16_000
+ROOM = 40_000
 """Bytes that a file may have: more than any account or manifest here, less than LARGE's shards."""
-DOCUMENTS = 400
+DOCUMENTS = 6_000
 UNMEASURED = "corpus: {repetition: {enabled: false}, quality: {enabled: false}}\n"
 
 
