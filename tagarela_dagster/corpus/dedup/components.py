@@ -29,6 +29,8 @@ from tagarela_dagster.corpus.kernels.join import join
 from tagarela_dagster.provenance.alignment import ShardInput
 
 MAX_DOCUMENTS = 2**32
+MAX_ROWS = 2**31
+"""Rows of a join; its table numbers them with 32 bits."""
 NONE_DEAD = np.zeros(0, np.uint8)
 Bits = NDArray[np.uint8]
 
@@ -107,7 +109,7 @@ def join_column(
     if not tables:
         return
     wide = tables[0][1].wide
-    for bounds in _ranges(tables, memory // (40 if wide else 24)):
+    for bounds in _ranges(tables, min(memory // (40 if wide else 24), MAX_ROWS)):
         starts = np.zeros(len(tables) + 1, np.int64)
         np.cumsum([last - first for first, last in bounds], out=starts[1:])
         keys = np.empty(starts[-1], np.uint64)

@@ -97,7 +97,7 @@ def older_captures(
 
     Newest: by date, then by snapshot, then in the order of survival.
     """
-    parent = new_forest(nodes, scratch)
+    parent = new_forest(nodes if sources else 0, scratch)
     for source in sources:
         join_column([part for part in parts if part.source == source], CAPTURE, parent, memory)
     groups = group(parent, scratch)
@@ -114,6 +114,8 @@ def older_captures(
 
 def bury(nodes: int, captures: Outcome) -> Bits:
     """One bit a node, set for an older capture: it takes no part in the clusters."""
+    if not captures.groups.count:
+        return NONE_DEAD
     dead = np.zeros((nodes + 7) // 8, np.uint8)
     gone = captures.groups.members[~captures.kept]
     np.bitwise_or.at(dead, gone >> np.uint32(3), np.uint8(1) << (gone & 7).astype(np.uint8))

@@ -131,3 +131,12 @@ def test_an_output_that_is_a_file_is_refused(inputs: list[Path], tmp_path: Path)
     (tmp_path / "out").write_text("ocupado")
     with pytest.raises(OutputError, match="is not a folder"):
         dedup_files(inputs, tmp_path / "out", Dedup())
+
+
+def test_short_texts_of_the_same_words_are_near_duplicates(tmp_path: Path) -> None:
+    texts = [SHORT, "FIM DA HISTÓRIA!", "Fim da estrada.", "!", "?"]
+    first = write_lines(tmp_path / "a.jsonl", [{"text": text} for text in texts])
+    summary = dedup_files([first], tmp_path / "out", Dedup())
+    assert summary["dropped"] == {"near_duplicate": 1}
+    kept = [row["text"] for row in rows(tmp_path / "out" / "kept.parquet")]
+    assert kept == [SHORT, "Fim da estrada.", "!", "?"]
