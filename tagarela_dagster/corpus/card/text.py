@@ -1,25 +1,19 @@
-"""The data card: README.md in English, LEIAME.md in Portuguese, of the same facts.
-
-README.md opens with the YAML that the hub and ``datasets`` read: licence, size, and a configuration
-for each source beside the whole.
-"""
+"""The data card: README.md in English, LEIAME.md in Portuguese, of the same facts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from tagarela_dagster.corpus.card.facts import CorpusFacts, SourceFacts, Tallies
+from tagarela_dagster.corpus.card.front_matter import front_matter
 from tagarela_dagster.corpus.card.words import WORDS
 from tagarela_dagster.provenance.files import atomic_write
 from tagarela_dagster.recipe.card import CardLanguage
 
 NAMES: dict[CardLanguage, str] = {"en": "README.md", "pt": "LEIAME.md"}
-SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000)
-SIZE_NAMES = "n<1K 1K<n<10K 10K<n<100K 100K<n<1M 1M<n<10M 10M<n<100M 100M<n<1B n>1B".split()
 MANY_YEARS = 25
 """More years than this are told by decade."""
 READING = """```python
@@ -38,31 +32,6 @@ def write_card(facts: CorpusFacts, folder: Path, language: CardLanguage) -> Path
     with atomic_write(path) as file:
         file.write(f"{front_matter(facts)}\n{text}" if language == "en" else text)
     return path
-
-
-def front_matter(facts: CorpusFacts) -> str:
-    """YAML metadata between lines of dashes (huggingface/hub-docs, datasetcard.md)."""
-    license_ = facts.card.license
-    configs: list[dict[str, Any]] = [
-        {"config_name": "default", "default": True, "data_files": "data/*/*.parquet"}
-    ]
-    configs += [
-        {"config_name": source.name, "data_files": f"data/{source.name}/*.parquet"}
-        for source in facts.sources
-        if source.documents
-    ]
-    content = {
-        "pretty_name": facts.title,
-        "language": ["pt"],
-        "license": license_.lower() if license_ else "other",
-        **({} if license_ else {"license_name": "per-document"}),
-        "size_categories": [SIZE_NAMES[sum(facts.documents >= size for size in SIZES)]],
-        "task_categories": ["text-generation"],
-        "tags": ["croissant", "portuguese", "tagarela"],
-        "configs": configs,
-    }
-    dumped = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-    return f"---\n{dumped}---\n"
 
 
 def card_text(facts: CorpusFacts, language: CardLanguage) -> str:
@@ -130,8 +99,8 @@ class _Card:
         return f"{value:,}".replace(",", self.words["thousands"])
 
     def megabytes(self, value: int) -> str:
-        marks = {",": self.words["thousands"], ".": self.words["decimal"]}
-        return f"{value / 1e6:,.2f}".translate(str.maketrans(marks))
+        marks = self.words["thousands"] + self.words["decimal"]
+        return f"{value / 1e6:,.2f}".translate(str.maketrans(",.", marks))
 
     def share(self, part: float) -> str:
         return f"{100 * part:.1f}%".replace(".", self.words["decimal"])
