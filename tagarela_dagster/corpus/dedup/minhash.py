@@ -119,7 +119,7 @@ def groups(offsets: Offsets) -> Iterator[tuple[int, int]]:
 
 def hash_texts(data: Bytes, offsets: Offsets) -> Bytes:
     """(rows, 16) XXH3-128 (seed 0, big-endian) of each text."""
-    view, ends = memoryview(data), offsets.tolist()
+    view, ends = data.data, offsets.tolist()
     digests = [xxh3_128_digest(view[start:end]) for start, end in zip(ends, ends[1:], strict=False)]
     return np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
 

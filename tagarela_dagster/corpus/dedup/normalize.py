@@ -137,7 +137,9 @@ def code_point_table() -> Table:
         if character in SEPARATORS:
             entry |= int(kernel.SEPARATOR)
         # Normalisation may move a mark that is not removed past its neighbours.
-        if character == _FINAL_SIGMA or any(map(unicodedata.combining, result)):
+        moved = any(map(unicodedata.combining, result))
+        too_long = len(result.encode()) > kernel.EXPANSION * len(character.encode())
+        if character == _FINAL_SIGMA or moved or too_long:
             entry = int(kernel.UNKNOWN)
         flat[code] = entry
     by_page = flat.reshape(-1, 256)
