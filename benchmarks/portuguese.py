@@ -134,16 +134,14 @@ def main() -> None:
     for title, texts in sources(arguments.data / "corpus"):
         batch = taken(texts, arguments.megabytes)
         work = Work(batch)
+        examples: list[tuple[str, int]] = []
         for name, step in steps.items():
             before = work.texts
             started = time.process_time()
             step(work)
             seconds[name] += time.process_time() - started
             if name == "pages" and arguments.examples:
-                for line, count in Counter(gone(before, work.texts)).most_common(
-                    arguments.examples
-                ):
-                    print(f"    {count} x {line.strip()[:110]}")
+                examples = Counter(gone(before, work.texts)).most_common(arguments.examples)
             if name == "pii":
                 expected = [replaced(text, frozenset(pii.kinds))[0] for text in before.to_pylist()]
                 assert work.texts.to_pylist() == expected, f"{title}: the byte scan missed some"
@@ -164,6 +162,8 @@ def main() -> None:
         }
         print(f"{title}: {size:.1f} MB, bytes taken { ({k: v for k, v in edits.items() if v}) }")
         print(f"    { ({k: v for k, v in (counts | rates).items() if v}) }")
+        for line, count in examples:
+            print(f"    {count} x {line.strip()[:110]}")
     for name, spent in seconds.items():
         print(f"{name}: {whole / spent:.0f} MB/s")
     print(
