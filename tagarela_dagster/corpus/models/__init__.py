@@ -1,0 +1,1 @@
+"""Models that the graph trains and scores with: variety, perplexity, quality classifiers."""
