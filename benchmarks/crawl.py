@@ -14,12 +14,15 @@ import gzip
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 
 import lxml.html
+from warcio.statusandheaders import StatusAndHeaders
+from warcio.warcwriter import WARCWriter
 
 from tagarela_dagster.corpus.sources.warc_records import RawRecord, read_records
 
@@ -53,8 +56,11 @@ def texts(folder: Path) -> dict[str, str]:
     found = {"en": " ".join(_english(folder / "instruct"))}
     for language in LANGUAGES[1:]:
         found[language] = " ".join(_messages(language))
-    return {name: text for name, text in found.items() if len(text.split()) >= MIN_WORDS or
-            (name == "ja" and len(text) > MIN_WORDS)}
+    return {
+        name: text
+        for name, text in found.items()
+        if len(text.split()) >= MIN_WORDS or (name == "ja" and len(text) > MIN_WORDS)
+    }
 
 
 def _english(folder: Path) -> Iterator[str]:
@@ -95,25 +101,35 @@ def rewritten(page: Page, language: str, text: str, seed: int, declared: bool) -
             element.text = take(element.text)
         if element.tail and element.tail.strip():
             element.tail = take(element.tail)
-        for attribute in ("alt", "title", "content", "lang", "{http://www.w3.org/XML/1998/namespace}lang"):
+        for attribute in (
+            "alt",
+            "title",
+            "content",
+            "lang",
+            "{http://www.w3.org/XML/1998/namespace}lang",
+        ):
             if attribute in element.attrib:
                 del element.attrib[attribute]
     if declared:
         tree.set("lang", language)
     html = lxml.html.tostring(tree, encoding="utf-8", doctype="<!DOCTYPE html>")
-    return Page(page.url.replace("://", f"://{language}."), html, language, page.file)
+    return Page(page.url.replace("://", f"://{language}{seed}."), html, language, page.file)
 
 
-def mixed(folder: Path, portuguese: int, seed: int = 0) -> list[Page]:
+def mixed(folder: Path, portuguese: int, seed: int = 0, include: Sequence[Page] = ()) -> list[Page]:
     """A crawl of which a third is Portuguese, shuffled.
 
     Args:
         portuguese: how many real pages; twice as many rewritten ones are added, the languages in
             turn, half of them with a ``lang`` attribute.
+        include: real pages that must be among them.
+        include: real pages that must be among them.
     """
     rng = random.Random(seed)
-    pages = list(real_pages(folder))
-    chosen = rng.sample(pages, min(portuguese, len(pages)))
+    urls = {page.url for page in include}
+    pages = [page for page in real_pages(folder) if page.url not in urls]
+    count = min(portuguese - len(include), len(pages))
+    chosen = [*include, *rng.sample(pages, count)]
     sources = texts(folder)
     names = sorted(sources)
     others = [
@@ -129,3 +145,20 @@ def mixed(folder: Path, portuguese: int, seed: int = 0) -> list[Page]:
     crawl = [*chosen, *others]
     rng.shuffle(crawl)
     return crawl
+
+
+def write_warc(path: Path, pages: Sequence[Page]) -> None:
+    """Write the pages as a crawler does, a gzip member each."""
+    head = [("Content-Type", "text/html; charset=utf-8")]
+    http = StatusAndHeaders("200 OK", head, protocol="HTTP/1.1")
+    with path.open("wb") as file:
+        writer = WARCWriter(file, gzip=True)
+        for page in pages:
+            record = writer.create_warc_record(
+                page.url,
+                "response",
+                payload=BytesIO(page.html),
+                http_headers=http,
+                warc_headers_dict={"WARC-Date": "2021-05-20T12:00:00Z"},
+            )
+            writer.write_record(record)

@@ -110,5 +110,12 @@ class Source(Section):
         return self
 
     def as_json(self) -> dict[str, Any]:
-        """Fingerprinted form: without the path, which may differ between machines."""
-        return self.model_dump(mode="json", exclude={"path", "snapshots"})
+        """Fingerprinted form: without paths, which may differ between machines."""
+        return _without(self.model_dump(mode="json", exclude={"path", "snapshots"}), "robots_file")
+
+
+def _without(value: Any, name: str) -> Any:
+    """``value`` without the keys of this name, at any depth."""
+    if not isinstance(value, dict):
+        return value
+    return {key: _without(part, name) for key, part in value.items() if key != name}

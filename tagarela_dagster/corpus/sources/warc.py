@@ -143,6 +143,8 @@ def _document(candidate: _Candidate, page: Extracted) -> Document | Rejected:
     meta = candidate.meta | {"encoding": page.encoding}
     if page.decode_errors:
         meta["decode_errors"] = page.decode_errors
+    if page.thorough:
+        meta["thorough"] = True
     if page.date:
         meta["published"] = page.date.isoformat()
     return Document(

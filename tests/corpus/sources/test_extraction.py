@@ -41,3 +41,12 @@ def test_decoding_counts_what_it_cannot_read() -> None:
     assert decode("\ufeffolá".encode()).text == "olá"
     assert decode("a\ufffdb".encode()).errors == 0
     assert decode(("á" * 40).encode() + b"\xe7", []).errors == 1
+
+
+def test_a_page_of_which_hardly_anything_is_found_gets_a_second_look() -> None:
+    # The text stands in a block that the first extractor takes for a side bar.
+    hidden = f"<div class='sidebar'><div>{PARAGRAPH * 4}</div></div>"
+    found = extract(Page(f"<html><body><div class='x'>Olá.</div>{hidden}</body></html>"))
+    assert isinstance(found, Extracted)
+    assert found.thorough
+    assert not extract(Page(PAGE)).thorough  # type: ignore[union-attr]

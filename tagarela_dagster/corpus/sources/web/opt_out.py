@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tagarela_dagster.corpus.sources.web.robots import MAX_BYTES, Robots, host_of, no_training
 from tagarela_dagster.recipe.base import Section
@@ -63,7 +63,13 @@ class OptOutOptions(Section):
     """JSON lines ``{"host": "exemplo.pt", "robots": "User-agent: *\\n..."}``: robots.txt files of
     another day than the crawl's. They come on top of those in the archive."""
     robots_sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
-    """Hash of ``robots_file``; with it the file belongs to the recipe's fingerprint."""
+    """Hash of ``robots_file``: stands for it in fingerprints, where its path does not belong."""
+
+    @model_validator(mode="after")
+    def _is_pinned(self) -> OptOutOptions:
+        if self.robots_file is not None and self.robots_sha256 is None:
+            raise ValueError("robots_file needs robots_sha256 (what 'sha256sum FILE' prints)")
+        return self
 
 
 class OptOut:
@@ -140,7 +146,7 @@ def _robots_file(options: OptOutOptions) -> Iterator[tuple[str, Robots]]:
         return
     data = Path(options.robots_file).read_bytes()
     found = hashlib.sha256(data).hexdigest()
-    if options.robots_sha256 not in (None, found):
+    if options.robots_sha256 != found:
         raise ValueError(
             f"opt_out.robots_file: {options.robots_file} has SHA-256 {found},"
             f" the recipe says {options.robots_sha256}"

@@ -221,7 +221,8 @@ def _collect(child: subprocess.Popen[bytes], answers: queue.SimpleQueue[Any]) ->
 
 
 @atexit.register
-def _close_all() -> None:
+def close_all() -> None:
+    """End the extraction processes of this process; others are started when they are needed."""
     for (pid, _), extractors in _idle.items():
         if pid == os.getpid():
             for extractor in extractors:

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from lxml import etree, html
 from lxml.etree import XPath
@@ -89,7 +89,8 @@ def quicken() -> None:
         for name in EXPRESSIONS:
             if hasattr(module, name):
                 setattr(module, name, selectors(name))
-    parser = html.HTMLParser(
+    make_parser: Any = html.HTMLParser  # its stubs lack an argument
+    parser = make_parser(
         collect_ids=False,
         default_doctype=False,
         encoding="utf-8",
@@ -137,7 +138,7 @@ class Selector:
         """The elements below ``tree`` that the expression selects, in the order of the page."""
         found = self._matches(tree)
         if self.partial:
-            return self.xpath(tree) if next(found, None) is not None else []
+            return cast(list[Any], self.xpath(tree)) if next(found, None) is not None else []
         if self.first:
             element = next(found, None)
             return [] if element is None else [element]

@@ -131,6 +131,16 @@ def test_todays_robots_files_apply_to_an_old_crawl(tmp_path: Path) -> None:
     assert [d.url for d in documents] == ["http://www.a.pt/livre"]
     with pytest.raises(ValueError, match="has SHA-256"):
         read(tmp_path / "a.warc.gz", source(robots_file=str(file), robots_sha256="0" * 64))
-    file.write_text('{"host": "c.pt"}\n')
-    with pytest.raises(ValueError, match="line 1: not an object"):
+    with pytest.raises(ValueError, match="needs robots_sha256"):
         read(tmp_path / "a.warc.gz", source(robots_file=str(file)))
+    file.write_text('{"host": "c.pt"}\n')
+    bad = hashlib.sha256(file.read_bytes()).hexdigest()
+    with pytest.raises(ValueError, match="line 1: not an object"):
+        read(tmp_path / "a.warc.gz", source(robots_file=str(file), robots_sha256=bad))
+
+
+def test_where_a_robots_file_lies_is_no_part_of_a_fingerprint() -> None:
+    def options(path: str, sha256: str) -> str:
+        return json.dumps(source(robots_file=path, robots_sha256=sha256 * 64).as_json())
+
+    assert options("here", "a") == options("there", "a") != options("here", "b")

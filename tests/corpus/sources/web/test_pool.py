@@ -109,7 +109,7 @@ def test_no_extraction_process_outlives_its_reader() -> None:
         "import os, signal\n"
         "from tagarela_dagster.corpus.sources.web.pool import Limits, Extractor\n"
         "from tagarela_dagster.corpus.sources.extraction import Page\n"
-        f"extractor = Extractor(Limits(2.0, 10**9, {MISBEHAVE!r}))\n"
+        f"extractor = Extractor(Limits(1.0, 10**9, {MISBEHAVE!r}))\n"
         "extractor._send([Page('<p>HANG</p>')])\n"
         "print(extractor._child.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -81,7 +81,7 @@ def test_the_text_is_trafilaturas_own() -> None:
         PAGE, fast=True, favor_precision=True, include_comments=False
     )
     assert plain is not None and plain.text
-    assert main_text(html.document_fromstring(PAGE)) == plain.text.strip()
+    assert main_text(html.document_fromstring(PAGE))[0] == plain.text.strip()
 
 
 @pytest.mark.mirror
@@ -90,7 +90,7 @@ def test_the_text_of_real_pages_is_trafilaturas_own() -> None:
         pytest.skip(f"no mirror: {MIRROR} is absent; set TAGARELA_MIRROR")
     compared = 0
     for path in sorted((MIRROR / "corpus" / "web").glob("*.warc.gz")):
-        for record in islice(read_records(path, 10_000_000), 1, 20):
+        for record in islice(read_records(path, 10_000_000), 1, 36, 5):
             assert isinstance(record, RawRecord)
             page = record.body.decode()
             plain = trafilatura.bare_extraction(
@@ -98,6 +98,6 @@ def test_the_text_of_real_pages_is_trafilaturas_own() -> None:
             )
             tree = trafilatura.load_html(page)
             assert tree is not None
-            assert main_text(tree) == ((plain.text or "").strip() if plain else "")
+            assert main_text(tree)[0] == ((plain.text or "").strip() if plain else "")
             compared += 1
-    assert compared > 60
+    assert compared > 20
