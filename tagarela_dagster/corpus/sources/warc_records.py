@@ -93,14 +93,18 @@ class _Reader(BufferedReader):
         return int(self.tell() - self.rem_length())
 
 
-def read_records(path: Path, max_body: int) -> Iterator[RawRecord | Damage]:
-    """Every record of the file in order; raises ``OSError`` only."""
+def read_records(path: Path, max_body: int, start: int = 0) -> Iterator[RawRecord | Damage]:
+    """Every record of the file in order, from the gzip member at ``start``.
+
+    Raises:
+        OSError: the disk's; nothing else is raised.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         if not size:
             yield Damage("byte 0", "empty_file", "the file has no bytes", 0)
-        elif is_gzip(file, 0):
-            yield from _gzip_records(file, 0, size, max_body)
+        elif start or is_gzip(file, 0):
+            yield from _gzip_records(file, start, size, max_body)
         elif _begins_plain(file) or (first := next_member(file, 0, begins_record)) is None:
             yield from _plain_records(file, size, max_body)
         else:

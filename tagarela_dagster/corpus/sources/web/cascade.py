@@ -6,14 +6,15 @@ In the order in which they are asked, with the reason that a record is left out 
    ``no_url``.
 2. What its address says: ``url_rules.py`` (``url_dropped``, ``url_adult``, …).
 3. Its body without HTTP's encodings; quarantined ``content_encoding``, ``bomb``, ``truncated``.
-4. Who does not want it used: ``opt_out.py`` (``opt_out_robots``, …).
-5. Whether its bytes hold any Portuguese: ``raw_language.py`` (``other_language``).
+4. Whether its bytes hold any Portuguese: ``raw_language.py`` (``other_language``).
+5. Who does not want it used: ``opt_out.py`` (``opt_out_robots``, …).
 """
 
 from __future__ import annotations
 
 import datetime
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import Field
@@ -21,7 +22,8 @@ from pydantic import Field
 from tagarela_dagster.corpus.sources.charset import decode
 from tagarela_dagster.corpus.sources.extraction import Extracted, Page
 from tagarela_dagster.corpus.sources.warc_body import BodyError, decode_body
-from tagarela_dagster.corpus.sources.warc_records import RawRecord, read_records
+from tagarela_dagster.corpus.sources.warc_records import RawRecord
+from tagarela_dagster.corpus.sources.web.archived_robots import robots_records
 from tagarela_dagster.corpus.sources.web.opt_out import OptOut, OptOutOptions
 from tagarela_dagster.corpus.sources.web.pool import DEADLINE_S, MEMORY_BYTES
 from tagarela_dagster.corpus.sources.web.raw_language import evidence
@@ -77,18 +79,15 @@ class Cascade:
 
     def read_robots(self, path: Path) -> None:
         """Take every robots.txt in the file; it may stand behind its host's pages."""
-        if self._opt_out.ignored:
-            return
-        limit = self._options.max_payload_bytes
-        for record in read_records(path, limit):
-            if not isinstance(record, RawRecord) or record.status not in (None, "200"):
-                continue
-            if record.url.endswith("/robots.txt") and record.url.count("/") == 3:
-                try:
-                    self._opt_out.add_robots(record.url, decode_body(record, limit))
-                except BodyError:
-                    # The record is booked under this when its turn comes.
-                    continue
+        if not self._opt_out.ignored:
+            for record in robots_records(path, self._options.max_payload_bytes):
+                self._add_robots(record)
+
+    def _add_robots(self, record: RawRecord) -> None:
+        # A body that cannot be decoded is booked as that when its turn comes.
+        with suppress(BodyError):
+            body = decode_body(record, self._options.max_payload_bytes)
+            self._opt_out.add_robots(record.url, body)
 
     def page(self, record: RawRecord, captured: datetime.date | None) -> Page | Extracted:
         """The record's page, or its text when it is text already.
@@ -139,15 +138,15 @@ class Cascade:
 
     def _judge_body(self, record: RawRecord, body: bytes) -> None:
         self.recorded = None
+        if self._options.language_guess:
+            found = evidence(body, record.http.get("content-language", ""))
+            if found.is_other:
+                raise LeftOutError("other_language", f"reads like {found.best_guess}")
         if not self._opt_out.ignored:
             signal = self._opt_out.signal(record.url, record.http, body)
             if signal and self._opt_out.options.policy == "honour":
                 raise LeftOutError(signal)
             self.recorded = signal
-        if self._options.language_guess:
-            found = evidence(body, record.http.get("content-language", ""))
-            if found.is_other:
-                raise LeftOutError("other_language", f"reads like {found.best_guess}")
 
 
 def _media_type(content_type: str) -> str:

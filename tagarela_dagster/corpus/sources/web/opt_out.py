@@ -77,7 +77,9 @@ class OptOut:
 
     def __init__(self, options: OptOutOptions) -> None:
         self.options = options
-        self._agents = tuple(agent for agent in options.user_agents)
+        self._agents = options.user_agents
+        self._listed = frozenset(agent.lower() for agent in options.user_agents)
+        self._meta_names = self._listed | {"robots"}
         self._archived: dict[str, Robots] = {}
         self._today = dict(_robots_file(options))
 
@@ -111,19 +113,14 @@ class OptOut:
                 return "opt_out_tdm"
         return None
 
-    @property
-    def _meta_names(self) -> tuple[str, ...]:
-        return ("robots", *(agent.lower() for agent in self._agents))
-
     def _is_tagged(self, value: str) -> bool:
         """Whether directives hold one of ``robots_tags``, to everybody or a listed agent."""
-        listed = {agent.lower() for agent in self._agents}
         concerned = True
         for part in value.split(","):
             match = _AGENT.match(part)
             directive = part
             if match and match.group(1).lower() not in _DIRECTIVES:
-                concerned = match.group(1).lower() in listed
+                concerned = match.group(1).lower() in self._listed
                 directive = match.group(2)
             if concerned and directive.strip().lower() in self.options.robots_tags:
                 return True
