@@ -6,6 +6,7 @@ import dagster as dg
 
 from tagarela_dagster.assets.corpus import build_corpus
 from tagarela_dagster.assets.evals import build_evals
+from tagarela_dagster.assets.models import build_models
 from tagarela_dagster.assets.sources import build_sources
 from tagarela_dagster.assets.tokens import build_tokens
 from tagarela_dagster.assets.training import build_training
@@ -20,6 +21,7 @@ def build_definitions(road: Road) -> dg.Definitions:
         assets=[
             *build_sources(road),
             *build_corpus(road),
+            *build_models(road),
             *build_tokens(road),
             *build_training(road),
             *build_evals(road),

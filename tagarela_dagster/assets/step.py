@@ -36,7 +36,7 @@ def station_arguments(road: Road, name: str, **more: Any) -> dict[str, Any]:
     """Arguments of ``dg.asset`` that the road decides: name, inputs, partitions, code version."""
     station = ROAD[name]
     deps: list[dg.AssetDep] = []
-    for read in station.reads:
+    for read in road.reads(name):
         if read == SOURCE:
             # A snapshot's documents come from its own source only; Dagster's built-in mappings
             # cannot say so for sets of partitions that grow. The lake's manifests can, and do.

@@ -171,7 +171,7 @@ def _keys(road: Road, scope: Scope) -> list[str | None]:
 def _obstacle(road: Road, leg: Leg, failed: Collection[str]) -> str | None:
     """Why a leg cannot start: an input that is missing, that a gate holds back, or that could not
     be brought up to date in this drive (an older one may be published: it is not used)."""
-    reads = ROAD[leg.assets[0]].reads if leg.assets[0] in ROAD else ()
+    reads = road.reads(leg.assets[0]) if leg.assets[0] in ROAD else ()
     if stale := [read for read in reads if read in failed]:
         return f"{stale[0]} failed in this drive"
     try:

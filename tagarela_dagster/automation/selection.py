@@ -33,9 +33,9 @@ def expand(road: Road, selection: str) -> tuple[str, ...]:
 def _upstream(road: Road) -> dict[str, set[str]]:
     sources: dict[str, set[str]] = {name: set() for name in road.recipe.sources}
     graph = dict(sources)
-    for name, station in road.stations.items():
+    for name in road.stations:
         graph[name] = {
-            r for read in station.reads for r in (sources if read == SOURCE else (read,))
+            r for read in road.reads(name) for r in (sources if read == SOURCE else (read,))
         }
     graph["scores"] = graph["scores"] | {"pretrain"}
     return graph

@@ -65,6 +65,12 @@ SIGNALS = (
     "transcript_tags",
     "credit_lines",
     "wiki_remains",
+    "perplexity",
+    "perplexity_tier",
+    "score_1",
+    "score_2",
+    "score_3",
+    "score_4",
 )
 """Every signal that a corpus stage computes, as a float in the ``quality`` struct."""
 

@@ -18,6 +18,7 @@ from tagarela_dagster.recipe.filtering import (
     Quality,
     Repetition,
 )
+from tagarela_dagster.recipe.models import Models
 from tagarela_dagster.recipe.portuguese import Portuguese
 
 
@@ -33,6 +34,7 @@ class Corpus(Section):
     pii: Pii = Pii()
     portuguese: Portuguese = Portuguese()
     licenses: Licenses = Licenses()
+    models: Models = Models()
     dedup: Dedup = Dedup()
     decontamination: Decontamination = Decontamination()
     card: Card = Card()

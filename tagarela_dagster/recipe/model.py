@@ -31,6 +31,9 @@ class Recipe(Section):
         unknown = sorted(set(self.tokens.mixture.sources) - set(self.sources))
         if unknown:
             raise ValueError(f"tokens.mixture.sources names {unknown}, not among the sources")
+        unknown = sorted(self.corpus.models.source_names - set(self.sources))
+        if unknown:
+            raise ValueError(f"corpus.models is to be trained on {unknown}, not among the sources")
         missing = sorted(set(self.sources) - set(self.tokens.mixture.sources))
         if self.tokens.mixture.by == "weights" and missing:
             raise ValueError(f"tokens.mixture.by is 'weights', but {missing} have no weight")
@@ -56,13 +59,21 @@ class Recipe(Section):
             "language": corpus.language.enabled,
             "stop_words": corpus.quality.stop_words,
             "pii": corpus.pii.measured(),
+            "models": corpus.models.measured(),
         }
         rules = ("licenses", "language", "repetition", "quality", "c4", "madlad", "pii")
         held_out = self.evals.held_out.as_json()
         sections: dict[str, dict[str, Any]] = {
             "documents": {"sources": sources, **limits},
             "measured": measures,
-            "filtered": {rule: getattr(corpus, rule).as_json() for rule in rules},
+            "filtered": {
+                **{rule: getattr(corpus, rule).as_json() for rule in rules},
+                "models": corpus.models.thresholds(),
+            },
+            **{
+                name: {**section, "seed": self.seed}
+                for name, section in corpus.models.trainings().items()
+            },
             "signatures": {
                 "minhash": corpus.dedup.minhash.as_json(),
                 "quality": corpus.dedup.quality_signal,

@@ -13,6 +13,8 @@ from pydantic import Field, model_validator
 
 from tagarela_dagster.recipe.base import Section
 
+MODEL_ASSETS = ("variety_model", "perplexity_model", "classifiers")
+TIERS = ("head", "middle", "tail")
 MAX_CLASSIFIERS = 4
 """Signals ``score_1`` to ``score_4`` are kept for classifiers."""
 
@@ -171,3 +173,60 @@ class Models(Section):
     perplexity: Perplexity = Perplexity()
     classifiers: dict[ClassifierName, Classifier] = Field(default={}, max_length=MAX_CLASSIFIERS)
     """The k-th one here gives the signal ``score_k``."""
+
+    def sources_of(self, asset: str) -> list[str]:
+        """Sources, as the recipe names them, whose documents a model asset is trained on."""
+        if asset == "variety_model":
+            named = self.variety.sources
+        elif asset == "perplexity_model":
+            named = self.perplexity.sources
+        else:
+            named = [name for section in self.classifiers.values() for name in section.sources]
+        return sorted(set(named))
+
+    def data_of(self, asset: str) -> list[LabelledFile]:
+        """Labelled files that a model asset is trained on."""
+        if asset == "variety_model":
+            return list(self.variety.data)
+        if asset == "classifiers":
+            return [file for section in self.classifiers.values() for file in section.data]
+        return []
+
+    @property
+    def assets(self) -> list[str]:
+        """Model assets that the recipe asks for, in order."""
+        enabled = {
+            "variety_model": self.variety.enabled,
+            "perplexity_model": self.perplexity.enabled,
+            "classifiers": bool(self.classifiers),
+        }
+        return [name for name, is_on in enabled.items() if is_on]
+
+    @property
+    def source_names(self) -> set[str]:
+        """Every source that is trained on, without snapshots."""
+        return {name.partition("@")[0] for asset in MODEL_ASSETS for name in self.sources_of(asset)}
+
+    def trainings(self) -> dict[str, dict[str, Any]]:
+        """By model asset: what decides the model, beside its text."""
+        classifiers = {name: c.training_json() for name, c in self.classifiers.items()}
+        return {
+            "variety_model": self.variety.training_json(),
+            "perplexity_model": self.perplexity.training_json(),
+            "classifiers": {"classifiers": classifiers},
+        }
+
+    def measured(self) -> dict[str, Any]:
+        """What decides measured signals, beside the models themselves."""
+        return {
+            "assets": self.assets,
+            "min_confidence": self.variety.min_confidence if self.variety.enabled else None,
+            "classifiers": list(self.classifiers),
+        }
+
+    def thresholds(self) -> dict[str, Any]:
+        """What decides which documents are dropped by these signals."""
+        return {
+            "max_tier": self.perplexity.max_tier,
+            "min_scores": {name: c.min_score for name, c in self.classifiers.items()},
+        }

@@ -10,6 +10,7 @@ from tagarela_dagster.corpus.tombstones import forgotten_in, read_tombstones
 from tagarela_dagster.provenance.fingerprint import fingerprint, hash_file
 from tagarela_dagster.provenance.lake import MissingPartitionError
 from tagarela_dagster.provenance.manifest import MANIFEST_NAME
+from tagarela_dagster.recipe.models import MODEL_ASSETS
 from tagarela_dagster.resources.stations import ROAD, SOURCE
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def inputs_of(road: Road, asset: str, partition: str | None) -> dict[str, str]:
         return _source_inputs(road, partition or "")
     station = ROAD[asset]
     inputs: dict[str, str] = {}
-    for read in station.reads:
+    for read in road.reads(asset):
         if read == SOURCE:
             name = road.source_of(partition or "")
             inputs[f"{name}[{partition}]"] = road.require(name, partition).hash
@@ -35,6 +36,9 @@ def inputs_of(road: Road, asset: str, partition: str | None) -> dict[str, str]:
             inputs |= _whole_input(road, read, partition)
         elif station.scope == "snapshot":
             inputs[f"{read}[{partition}]"] = road.require(read, partition).hash
+        elif asset in MODEL_ASSETS:
+            for key in training_partitions(road, asset).values():
+                inputs[f"{read}[{key}]"] = road.require(read, key).hash
         else:
             manifests = road.published(read)
             if not manifests:
@@ -46,11 +50,34 @@ def inputs_of(road: Road, asset: str, partition: str | None) -> dict[str, str]:
         inputs |= {"forgotten": forgotten} if forgotten else {}
     if asset == "benchmarks":
         inputs |= _benchmark_inputs(road)
+    if asset in MODEL_ASSETS:
+        for number, file in enumerate(road.recipe.corpus.models.data_of(asset)):
+            inputs[f"data:{number}"] = hash_file(source_folder(file.path))
     if asset == "sft":
         inputs["data:sft"] = hash_file(source_folder(road.recipe.training.sft.data))
     if station.scope == "checkpoint":
         inputs["checkpoint"] = _checkpoint_input(road, partition or "")
     return inputs
+
+
+def training_partitions(road: Road, asset: str) -> dict[str, str]:
+    """Training source of a model, as the recipe names it -> the partition that it stands for.
+
+    A source stands for its first snapshot in order of names, so that the snapshots that come
+    later leave the model, and with it everything that was measured, as it is.
+
+    Raises:
+        MissingPartitionError: a source has no snapshot yet.
+    """
+    found = {}
+    for name in road.recipe.corpus.models.sources_of(asset):
+        keys = [name] if "@" in name else road.lake.partitions(name)
+        if not keys:
+            raise MissingPartitionError(
+                f"{asset} is trained on {name}, which has no snapshot yet: materialize {name}"
+            )
+        found[name] = keys[0]
+    return found
 
 
 def _whole_input(road: Road, asset: str, partition: str | None) -> dict[str, str]:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from tagarela_dagster.provenance.lake import PartitionWriter
 from tagarela_dagster.provenance.manifest import Manifest
 from tagarela_dagster.resources.home import workers
+from tagarela_dagster.resources.inputs import training_partitions
 from tagarela_dagster.resources.road import Road
 from tagarela_dagster.resources.takedown import tombstones_of
 
@@ -49,6 +51,10 @@ def _measured(road: Road, key: str) -> Make:
         shards=road.beside(key, ("documents", "kept/")),
         corpus=road.recipe.corpus,
         lexicon=road.home.lexicon,
+        models={
+            name: (road.lake.data(name), road.lake.require(name).hash)
+            for name in road.recipe.corpus.models.assets
+        },
         workers=workers(),
     )
 
@@ -120,7 +126,49 @@ def _clean(road: Road, key: str) -> Make:
     )
 
 
-WHOLE: dict[str, Callable[[Road], Make]] = {"clusters": _clusters}
+def _variety_model(road: Road) -> Make:
+    from tagarela_dagster.corpus.models.training import train_variety
+
+    return partial(
+        train_variety,
+        documents=_training_documents(road, "variety_model"),
+        section=road.recipe.corpus.models.variety,
+        seed=road.recipe.seed,
+    )
+
+
+def _perplexity_model(road: Road) -> Make:
+    from tagarela_dagster.corpus.models.training import train_perplexity
+
+    return partial(
+        train_perplexity,
+        documents=_training_documents(road, "perplexity_model"),
+        section=road.recipe.corpus.models.perplexity,
+    )
+
+
+def _classifiers(road: Road) -> Make:
+    from tagarela_dagster.corpus.models.training import train_classifiers
+
+    return partial(
+        train_classifiers,
+        documents=_training_documents(road, "classifiers"),
+        sections=road.recipe.corpus.models.classifiers,
+        seed=road.recipe.seed,
+    )
+
+
+def _training_documents(road: Road, asset: str) -> dict[str, list[Path]]:
+    keys = training_partitions(road, asset)
+    return {name: road.kept_shards("documents", key) for name, key in keys.items()}
+
+
+WHOLE: dict[str, Callable[[Road], Make]] = {
+    "variety_model": _variety_model,
+    "perplexity_model": _perplexity_model,
+    "classifiers": _classifiers,
+    "clusters": _clusters,
+}
 SNAPSHOT: dict[str, Callable[[Road, str], Make]] = {
     "documents": _documents,
     "measured": _measured,

@@ -25,6 +25,7 @@ from tagarela_dagster.provenance.lake import Lake, MissingPartitionError, Partit
 from tagarela_dagster.provenance.manifest import MANIFEST_NAME, Manifest
 from tagarela_dagster.recipe.load import SCALE_VARIABLE, load_recipe
 from tagarela_dagster.recipe.model import Recipe
+from tagarela_dagster.recipe.models import MODEL_ASSETS
 from tagarela_dagster.resources.gates import GATES
 from tagarela_dagster.resources.home import Home
 from tagarela_dagster.resources.inputs import inputs_of
@@ -64,8 +65,14 @@ class Road:
     @property
     def stations(self) -> dict[str, Station]:
         """Stations that the recipe asks for, in order."""
-        left_out = set() if self.recipe.training.sft.enabled else {"sft"}
+        left_out = set(MODEL_ASSETS) - set(self.recipe.corpus.models.assets)
+        left_out |= set() if self.recipe.training.sft.enabled else {"sft"}
         return {name: station for name, station in ROAD.items() if name not in left_out}
+
+    def reads(self, asset: str) -> tuple[str, ...]:
+        """What a station reads, of the stations that the recipe asks for."""
+        known = {SOURCE, *self.stations}
+        return tuple(read for read in ROAD[asset].reads if read in known)
 
     @cached_property
     def files(self) -> dict[str, list[RawFile]]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from tagarela_dagster.recipe.models import MODEL_ASSETS
+
 Scope = Literal["snapshot", "whole", "checkpoint"]
 SOURCE = "source"
 """Stands for the source asset of a partition's own source."""
@@ -20,8 +22,9 @@ class Station:
 
     Attributes:
         scope: one partition a (source, snapshot), none at all, or one a checkpoint.
-        reads: assets whose manifests are its inputs; a station of scope ``snapshot`` reads the
-            same partition of another, any other reads all published partitions.
+        reads: assets whose manifests are its inputs (``Road.reads``: those that the recipe asks
+            for); a station of scope ``snapshot`` reads the same partition of another, a model
+            the partitions that it is trained on, any other all published partitions.
         logic: version of the code behind the asset, kept here and nowhere else: raise it when the
             same recipe and inputs give other bytes, and the page says what is stale.
     """
@@ -37,7 +40,10 @@ ROAD: dict[str, Station] = {
     for station in (
         Station("benchmarks", "whole", ()),
         Station("documents", "snapshot", (SOURCE,)),
-        Station("measured", "snapshot", ("documents",)),
+        Station("variety_model", "whole", ("documents",)),
+        Station("perplexity_model", "whole", ("documents",)),
+        Station("classifiers", "whole", ("documents",)),
+        Station("measured", "snapshot", ("documents", *MODEL_ASSETS)),
         Station("signatures", "snapshot", ("measured",)),
         Station("filtered", "snapshot", ("measured",)),
         Station("clusters", "whole", ("signatures", "filtered")),

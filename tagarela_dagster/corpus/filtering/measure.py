@@ -6,7 +6,7 @@ Nothing is dropped here, so that a threshold can change without any text being r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,16 @@ from tagarela_dagster.corpus.filtering.signals import Signals
 from tagarela_dagster.corpus.filtering.steps import Protect
 from tagarela_dagster.corpus.filtering.work import Step, Work, measured_bytes
 from tagarela_dagster.corpus.ledger import Ledger
+from tagarela_dagster.corpus.models.steps import ScoreClassifiers, ScorePerplexity, ScoreVariety
 from tagarela_dagster.corpus.shards import ShardWriter, read_batches
 from tagarela_dagster.corpus.stage import ShardStage, Written, run_stage
 from tagarela_dagster.provenance.alignment import ShardInput
 from tagarela_dagster.provenance.lake import PartitionWriter
 from tagarela_dagster.provenance.manifest import Manifest
 from tagarela_dagster.recipe.corpus import Corpus
+
+Models = Mapping[str, Path]
+"""Model asset -> folder of its model."""
 
 
 class Measure:
@@ -35,10 +39,13 @@ class Measure:
     Args:
         corpus: sections of the recipe.
         lexicon: folder in which the lexicon is kept between runs; None keeps nothing.
+        models: folders of the trained models to score with, by asset.
     """
 
-    def __init__(self, corpus: Corpus, lexicon: Path | None = None) -> None:
-        self.steps = steps(corpus, lexicon)
+    def __init__(
+        self, corpus: Corpus, lexicon: Path | None = None, models: Models | None = None
+    ) -> None:
+        self.steps = steps(corpus, lexicon) + model_steps(corpus, models or {})
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch with its texts cleaned and every signal."""
@@ -67,8 +74,24 @@ def steps(corpus: Corpus, lexicon: Path | None) -> list[Step]:
     return found
 
 
+def model_steps(corpus: Corpus, models: Models) -> list[Step]:
+    """The steps that score with the models at hand, on the text as it will stay."""
+    found: list[Step] = []
+    if folder := models.get("variety_model"):
+        found.append(ScoreVariety(folder, corpus.models.variety))
+    if folder := models.get("perplexity_model"):
+        found.append(ScorePerplexity(folder))
+    if folder := models.get("classifiers"):
+        found.append(ScoreClassifiers(folder, list(corpus.models.classifiers)))
+    return found
+
+
 class MeasureStage(ShardStage):
-    """Measure document shard ``rank``."""
+    """Measure document shard ``rank``.
+
+    Args:
+        models: by asset, the folder and the hash of the trained models to score with.
+    """
 
     name = "measure"
 
@@ -78,14 +101,16 @@ class MeasureStage(ShardStage):
         shards: Sequence[ShardInput],
         corpus: Corpus,
         lexicon: Path | None,
+        models: Mapping[str, tuple[Path, str]],
     ) -> None:
-        super().__init__(writer, shards)
+        super().__init__(writer, shards, {name: sha for name, (_, sha) in models.items()})
         self.corpus = corpus
         self.lexicon = lexicon
+        self.models = {name: folder for name, (folder, _) in models.items()}
 
     def work(self, shard: ShardInput, ledger: Ledger) -> tuple[Written, dict[str, Any]]:
         """Write ``kept/NAME.parquet`` in MEASURED_SCHEMA."""
-        measure = Measure(self.corpus, self.lexicon)
+        measure = Measure(self.corpus, self.lexicon, self.models)
         with ShardWriter(self.staging / "data" / "kept", shard.name, MEASURED_SCHEMA) as out:
             for batch in read_batches(shard.paths[0]):
                 measured = measure(batch)
@@ -107,7 +132,9 @@ def measure_partition(
     corpus: Corpus,
     *,
     lexicon: Path | None = None,
+    models: Mapping[str, tuple[Path, str]] | None = None,
     workers: int = 1,
 ) -> Manifest:
     """Measure a partition's document shards; a measured shard has its document shard's name."""
-    return run_stage(writer, MeasureStage(writer, shards, corpus, lexicon), workers=workers)
+    stage = MeasureStage(writer, shards, corpus, lexicon, models or {})
+    return run_stage(writer, stage, workers=workers)

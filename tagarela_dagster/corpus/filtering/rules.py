@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tagarela_dagster.recipe.corpus import Corpus
 from tagarela_dagster.recipe.filtering import C4, Madlad, Pii, Quality, Repetition
+from tagarela_dagster.recipe.models import TIERS, Models
 
 Values = NDArray[np.floating]
 
@@ -121,6 +122,19 @@ def privacy_rules(section: Pii) -> list[Rule]:
     return [Rule("pii", "pii_found", _above)] if drops else []
 
 
+def model_rules(section: Models) -> list[Rule]:
+    """Thresholds over the scores of trained models that are on."""
+    rules = []
+    worst = TIERS.index(section.perplexity.max_tier)
+    if section.perplexity.enabled and worst < len(TIERS) - 1:
+        rules.append(Rule("perplexity", "perplexity_tier", _above, worst))
+    for number, (name, classifier) in enumerate(section.classifiers.items(), 1):
+        if classifier.min_score:
+            signal = f"score_{number}"
+            rules.append(Rule(f"classifier_{name}", signal, _below, classifier.min_score))
+    return rules
+
+
 def recipe_rules(corpus: Corpus) -> list[Rule]:
     """Every rule over signals that a recipe turns on, in order."""
     return [
@@ -129,6 +143,7 @@ def recipe_rules(corpus: Corpus) -> list[Rule]:
         *c4_rules(corpus.c4),
         *madlad_rules(corpus.madlad),
         *privacy_rules(corpus.pii),
+        *model_rules(corpus.models),
     ]
 
 
