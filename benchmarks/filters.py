@@ -1,11 +1,13 @@
 """The three rule filters against datatrove's own, side by side in one run, answers compared.
 
     python -m benchmarks.filters [--data FOLDER] [--megabytes 12]
+    python -m benchmarks.filters --parity --megabytes 5
 
-Batches of documents go through datatrove's GopherRepetition, FineWebQuality and GopherQuality
+Batches of documents go through datatrove's GopherRepetition, FineWebQuality, GopherQuality and C4
 filters and through this project's rules, which one first changes from batch to batch. Times are
 CPU seconds of this process, so that a busy machine changes both alike. ``cold`` includes filling
-the lexicon from nothing, ``warm`` is a second pass over the same documents.
+the lexicon from nothing, ``warm`` is a second pass over the same documents. ``--parity`` compares
+the decisions of each rule alone (benchmarks/parity.py).
 """
 
 from __future__ import annotations
@@ -24,19 +26,22 @@ from typing import Any, TypeVar
 import pyarrow as pa
 from datatrove.data import Document as TroveDocument
 from datatrove.pipeline.filters import (
+    C4QualityFilter,
     FineWebQualityFilter,
     GopherQualityFilter,
     GopherRepetitionFilter,
 )
 from datatrove.pipeline.filters.base_filter import BaseFilter
 
-from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA, Document
-from tagarela_dagster.corpus.filtering.kernel import make_kernel
-from tagarela_dagster.corpus.filtering.rules import decide, quality_rules, repetition_rules
-from tagarela_dagster.corpus.filtering.signals import text_signals
+from benchmarks.parity import PARITY_CHARACTERS, parity, write_table
+from tagarela_dagster.corpus.filtering.cleanup import clean, clean_buffers
+from tagarela_dagster.corpus.filtering.language import identify, identify_buffers
 from tagarela_dagster.corpus.filtering.lexicon import Lexicon
+from tagarela_dagster.corpus.filtering.rules import decide, recipe_rules
+from tagarela_dagster.corpus.filtering.signals import buffer_signals, text_signals
+from tagarela_dagster.corpus.kernels.buffers import text_buffers
 from tagarela_dagster.recipe.corpus import Corpus
-from tagarela_dagster.recipe.filtering import Licenses, Quality, Repetition
+from tagarela_dagster.recipe.filtering import C4, Cleanup, Quality, Repetition
 
 ARCHIVES = (
     "politics/programas-eleitorais-pt",
@@ -51,9 +56,11 @@ BATCH = 50
 T = TypeVar("T")
 
 
-def real_documents(folder: Path, megabytes: float) -> list[str]:
+def real_documents(
+    folder: Path, megabytes: float, characters: int = DOCUMENT_CHARACTERS
+) -> list[str]:
     """Pieces of real documents, the archives in turn, up to ``megabytes`` of UTF-8."""
-    sources = [_pieces(folder / "corpus" / f"{name}.tar.xz") for name in ARCHIVES]
+    sources = [_pieces(folder / "corpus" / f"{name}.tar.xz", characters) for name in ARCHIVES]
     texts: list[str] = []
     size = 0
     while sources:
@@ -69,15 +76,15 @@ def real_documents(folder: Path, megabytes: float) -> list[str]:
     return texts
 
 
-def _pieces(path: Path) -> Iterator[str]:
+def _pieces(path: Path, size: int) -> Iterator[str]:
     with tarfile.open(path) as archive:
         for member in archive:
             if member.isfile() and member.name.endswith((".txt", ".md")):
                 file = archive.extractfile(member)
                 assert file is not None
                 text = file.read().decode("utf-8", "replace")
-                for start in range(0, min(len(text), 5 * DOCUMENT_CHARACTERS), DOCUMENT_CHARACTERS):
-                    yield text[start : start + DOCUMENT_CHARACTERS]
+                for start in range(0, min(len(text), 5 * size), size):
+                    yield text[start : start + size]
 
 
 def datatrove_filters(repetition: Repetition, quality: Quality) -> list[BaseFilter]:
@@ -105,6 +112,7 @@ def datatrove_filters(repetition: Repetition, quality: Quality) -> list[BaseFilt
             stop_words=quality.stop_words,
             language="por",
         ),
+        C4QualityFilter(language="por"),
     ]
 
 
@@ -126,11 +134,11 @@ def timed(work: Callable[[], T]) -> tuple[T, float]:
 
 def compare(texts: list[str]) -> dict[str, Any]:
     """Speeds, their ratio by batch, and on how many documents the decisions agree."""
-    repetition, quality = Repetition(), Quality()
-    filters = datatrove_filters(repetition, quality)
-    rules = repetition_rules(repetition) + quality_rules(quality)
-    lexicon = Lexicon(quality.stop_words)
-    # Neither side pays for starting spaCy.
+    corpus = Corpus(c4=C4(enabled=True))
+    filters = datatrove_filters(corpus.repetition, corpus.quality)
+    rules = recipe_rules(corpus)
+    lexicon = Lexicon(corpus.quality.stop_words)
+    # Neither side pays for starting spaCy, nor for compiling.
     reason("Bom dia.", filters)
     text_signals(["R$5"], lexicon)
 
@@ -153,9 +161,10 @@ def compare(texts: list[str]) -> dict[str, Any]:
             seconds[name] += took[name]
         ratios.append(took["datatrove"] / took["cold"])
         differ += sum(a != b for a, b in zip(*answers.values(), strict=True))
+    asked = lexicon.asked
     for batch in batches:
         seconds["warm"] += timed(partial(own, batch))[1]
-    size = sum(len(text.encode()) for text in texts) / 1e6
+    size = megabytes(texts)
     return {
         "documents": len(texts),
         "megabytes": round(size, 2),
@@ -165,39 +174,55 @@ def compare(texts: list[str]) -> dict[str, Any]:
         "ratio_warm": round(seconds["datatrove"] / seconds["warm"], 1),
         "ratio_cold_by_batch": [round(q, 1) for q in statistics.quantiles(ratios, n=4)],
         "distinct_chunks": len(lexicon),
+        "chunks_asked_of_spacy": asked,
     }
 
 
-def whole_kernel(texts: list[str]) -> dict[str, float]:
-    """The whole stage (clean-up, language, rules, PII) over Arrow batches, second pass."""
-    kernel = make_kernel(Corpus(licenses=Licenses(require=False)))
-    rows = [Document(str(i), text).row("bench", "1") for i, text in enumerate(texts)]
-    batches = [
-        pa.RecordBatch.from_pylist(rows[i : i + BATCH], DOCUMENT_SCHEMA)
-        for i in range(0, len(rows), BATCH)
-    ]
-    size = sum(len(text.encode()) for text in texts) / 1e6
-    speeds = {}
-    for name in ("cold", "warm"):
-        _, took = timed(lambda: [kernel(batch) for batch in batches])
-        speeds[name] = round(size / took, 2)
-    return speeds
+def parts(texts: list[str]) -> dict[str, dict[str, float]]:
+    """Megabytes a second of each step of measuring over one batch of buffers: first and second
+    pass, compiled before."""
+    data, offsets = text_buffers(pa.array(texts, pa.large_string()))
+    section = Cleanup()
+    clean("Bom dia.", section)
+    identify(["Bom dia."])
+    lexicon = Lexicon(Quality().stop_words)
+    steps: dict[str, Callable[[], object]] = {
+        "line clean-up": lambda: clean_buffers(data, offsets, section),
+        "language": lambda: identify_buffers(data, offsets),
+        "signals": lambda: buffer_signals(data, offsets, lexicon),
+    }
+    size = megabytes(texts)
+    return {
+        name: {turn: round(size / timed(step)[1], 1) for turn in ("first", "second")}
+        for name, step in steps.items()
+    }
+
+
+def megabytes(texts: list[str]) -> float:
+    """UTF-8 size in 10^6 bytes."""
+    return sum(len(text.encode()) for text in texts) / 1e6
 
 
 def main() -> None:
-    """Run and print one JSON object."""
+    """Run and print one JSON object; with --parity write the table of docs/filters.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     here = Path(__file__).parents[2] / "shared" / "data"
     default = Path(os.environ.get("TAGARELA_MIRROR") or here)
     parser.add_argument("--data", type=Path, default=default)
     parser.add_argument("--megabytes", type=float, default=12)
+    parser.add_argument("--parity", action="store_true", help="agreement by rule, into the docs")
     arguments = parser.parse_args()
     if not (arguments.data / "corpus").is_dir():
         print(f"skipped: {arguments.data} holds no corpus (give --data or set TAGARELA_MIRROR)")
         return
+    if arguments.parity:
+        texts = real_documents(arguments.data, arguments.megabytes, PARITY_CHARACTERS)
+        rows = parity(texts)
+        write_table(Path(__file__).parents[1] / "docs" / "filters.md", rows)
+        print(json.dumps(rows, indent=2))
+        return
     texts = real_documents(arguments.data, arguments.megabytes)
-    result = compare(texts) | {"whole_kernel_megabytes_per_second": whole_kernel(texts)}
-    print(json.dumps(result, indent=2))
+    print(json.dumps(compare(texts) | {"megabytes_per_second_by_part": parts(texts)}, indent=2))
 
 
 if __name__ == "__main__":

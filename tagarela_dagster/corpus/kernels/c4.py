@@ -63,7 +63,7 @@ AT_BYTE = np.array(
 
 
 @jit
-def _find_phrases(data, start, end):  # type: ignore[no-untyped-def]
+def _find_phrases(data, start, end):
     """Bits of the phrases in ``data[start:end]``, and CURLY."""
     found = 0
     for i in range(start, end):
@@ -90,7 +90,7 @@ def _find_phrases(data, start, end):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _without_citations(data, start, end):  # type: ignore[no-untyped-def]
+def _without_citations(data, start, end):
     """Where a line ends without the citations at its end (``[1]``, ``[]``)."""
     while end - start >= 2 and data[end - 1] == 93:
         at = end - 2
@@ -103,7 +103,7 @@ def _without_citations(data, start, end):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _ends_well(data, start, end):  # type: ignore[no-untyped-def]
+def _ends_well(data, start, end):
     """Whether a line ends in one of ``. ? ! " '`` and not in three dots."""
     if end <= start:
         return False
@@ -114,7 +114,7 @@ def _ends_well(data, start, end):  # type: ignore[no-untyped-def]
 
 
 @jit
-def count_sentences(ids, words):  # type: ignore[no-untyped-def]
+def count_sentences(ids, words):
     """Sentences of some words by spaCy's sentencizer: a new one begins behind end marks."""
     if len(ids) == 0:
         return 0
@@ -130,7 +130,7 @@ def count_sentences(ids, words):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _line_end(data, at, end):  # type: ignore[no-untyped-def]
+def _line_end(data, at, end):
     """Where the line of ``str.splitlines`` from ``at`` on ends, and where the next one begins."""
     while at < end:
         byte = data[at]
@@ -150,7 +150,7 @@ def _line_end(data, at, end):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _strip(data, start, end, classes):  # type: ignore[no-untyped-def]
+def _strip(data, start, end, classes):
     """``data[start:end]`` without spaces at its ends."""
     while start < end:
         code, size = decode(data, start, end)
@@ -169,7 +169,7 @@ def _strip(data, start, end, classes):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _words(data, start, end, classes):  # type: ignore[no-untyped-def]
+def _words(data, start, end, classes):
     """Words of a line between spaces, and characters of the longest; a short line's words are
     counted up to MIN_WORDS only."""
     is_long = end - start > MAX_WORD
@@ -187,7 +187,7 @@ def _words(data, start, end, classes):  # type: ignore[no-untyped-def]
 
 
 @jit
-def count_c4(data, start, end, base, ids, starts, words, classes, counts):  # type: ignore[no-untyped-def]
+def count_c4(data, start, end, base, ids, starts, words, classes, counts):
     """Count LINE_RULES of a document; a line is counted at the first rule that it fails.
 
     Args:
@@ -233,7 +233,7 @@ def count_c4(data, start, end, base, ids, starts, words, classes, counts):  # ty
 
 
 @jit
-def first_at_or_after(starts, word, place):  # type: ignore[no-untyped-def]
+def first_at_or_after(starts, word, place):
     """First word from ``word`` on that begins at ``place`` or later."""
     while word < len(starts) and starts[word] < place:
         word += 1

@@ -114,7 +114,7 @@ def character_classes() -> Classes:
 
 
 @jit
-def decode(data, at, end):  # type: ignore[no-untyped-def]
+def decode(data, at, end):
     """Code point at ``data[at]`` and its size in bytes; a cut or stray byte is U+FFFD of 1 byte."""
     lead = np.int64(data[at])
     if lead < 0x80:
@@ -132,6 +132,6 @@ def decode(data, at, end):  # type: ignore[no-untyped-def]
 
 
 @jit
-def class_of(code, classes):  # type: ignore[no-untyped-def]
+def class_of(code, classes):
     """Class bits of a code point."""
     return np.int64(classes.blocks[(classes.index[code >> 7] << 7) + (code & 127)])

@@ -17,7 +17,7 @@ _AFTER_CAPITAL = tuple(map(ord, "ÁÂÃÀÉÊÍÓÔÕÚ"))
 
 
 @jit
-def _is_suspect(before, code):  # type: ignore[no-untyped-def]
+def _is_suspect(before, code):
     """Whether two neighbouring characters may be mojibake, the second looked at alone as well.
 
     ftfy's own test (``badness.BADNESS_RE``) needs a C1 control, an œ, an Ã or Â before a space, or
@@ -37,7 +37,7 @@ def _is_suspect(before, code):  # type: ignore[no-untyped-def]
 
 
 @jit
-def suspect_lines(data, offsets, found):  # type: ignore[no-untyped-def]
+def suspect_lines(data, offsets, found):
     """Lines that ftfy may want to repair.
 
     Args:
@@ -72,7 +72,7 @@ def suspect_lines(data, offsets, found):  # type: ignore[no-untyped-def]
 
 
 @jit
-def most_lines(data, offsets):  # type: ignore[no-untyped-def]
+def most_lines(data, offsets):
     """Lines of the text that has the most."""
     most = 0
     for row in range(len(offsets) - 1):
@@ -83,7 +83,7 @@ def most_lines(data, offsets):  # type: ignore[no-untyped-def]
 @jit
 def clean_rows(
     data, offsets, min_letters, drop_copies, classes, slots, places, out, out_offsets, removed
-):  # type: ignore[no-untyped-def]
+):
     """Write texts without lines of few letters and without later copies of a line.
 
     Args:

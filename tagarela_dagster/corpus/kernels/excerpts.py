@@ -7,7 +7,7 @@ from tagarela_dagster.corpus.kernels.compile import jit
 
 
 @jit
-def count_characters(data, start, end):  # type: ignore[no-untyped-def]
+def count_characters(data, start, end):
     """Code points of ``data[start:end]``."""
     found = 0
     for i in range(start, end):
@@ -16,7 +16,7 @@ def count_characters(data, start, end):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _copy(data, at, end, characters, out, filled, counts):  # type: ignore[no-untyped-def]
+def _copy(data, at, end, characters, out, filled, counts):
     """Append up to so many characters, newlines as spaces; counts capitals and letters A to Z."""
     while at < end and characters > 0:
         _, size = decode(data, at, end)
@@ -34,7 +34,7 @@ def _copy(data, at, end, characters, out, filled, counts):  # type: ignore[no-un
 
 
 @jit
-def cut_excerpts(data, offsets, window, out, out_offsets, counts):  # type: ignore[no-untyped-def]
+def cut_excerpts(data, offsets, window, out, out_offsets, counts):
     """All of a text of up to three windows of characters, else its start, middle and end.
 
     Args:

@@ -52,7 +52,7 @@ _HALF, _ONE, _LOW = np.uint64(32), np.uint64(1), np.uint64(0xFFFFFFFF)
 
 
 @jit
-def count_newlines(data, start, end):  # type: ignore[no-untyped-def]
+def count_newlines(data, start, end):
     """Newlines in ``data[start:end]``."""
     found = 0
     for i in range(start, end):
@@ -61,7 +61,7 @@ def count_newlines(data, start, end):  # type: ignore[no-untyped-def]
 
 
 @jit
-def ends_in_ellipsis(data, start, end):  # type: ignore[no-untyped-def]
+def ends_in_ellipsis(data, start, end):
     """Whether ``data[start:end]`` ends in three dots or in an ellipsis."""
     if end - start < 3:
         return False
@@ -70,7 +70,7 @@ def ends_in_ellipsis(data, start, end):  # type: ignore[no-untyped-def]
 
 
 @jit
-def is_new_line(data, start, end, mixed, slots, mask, places, number):  # type: ignore[no-untyped-def]
+def is_new_line(data, start, end, mixed, slots, mask, places, number):
     """Whether a line (not empty) stands here for the first time; remembers it as ``number``."""
     half, slot = mixed >> _HALF, mixed & mask
     while True:
@@ -91,7 +91,7 @@ def is_new_line(data, start, end, mixed, slots, mask, places, number):  # type: 
 
 
 @jit
-def count_lines(data, start, end, classes, slots, places, counts):  # type: ignore[no-untyped-def]
+def count_lines(data, start, end, classes, slots, places, counts):
     """Count LINE_COUNTS of the text ``data[start:end]`` into ``counts``.
 
     Args:

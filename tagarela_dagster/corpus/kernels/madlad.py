@@ -25,7 +25,7 @@ _IS_TECHNICAL = np.array([byte in TECHNICAL for byte in range(128)], np.int64)
 
 
 @jit
-def _is_questionable(characters, technical, words, capitals):  # type: ignore[no-untyped-def]
+def _is_questionable(characters, technical, words, capitals):
     return (
         characters < MIN_LENGTH
         or characters > MAX_LENGTH
@@ -35,7 +35,7 @@ def _is_questionable(characters, technical, words, capitals):  # type: ignore[no
 
 
 @jit
-def count_madlad(data, at, end, classes):  # type: ignore[no-untyped-def]
+def count_madlad(data, at, end, classes):
     """Sentences of ``data[at:end]``, and how many of them are questionable."""
     index, blocks = classes.index, classes.blocks
     sentences = questionable = 0

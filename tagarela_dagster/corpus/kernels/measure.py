@@ -99,19 +99,19 @@ def new_scratch(words: int, lines: int) -> Scratch:
 
 
 @jit
-def newlines_of(data, offsets, found):  # type: ignore[no-untyped-def]
+def newlines_of(data, offsets, found):
     """Newlines of each text."""
     for row in range(len(offsets) - 1):
         found[row] = count_newlines(data, offsets[row], offsets[row + 1])
 
 
 @jit
-def _ratio(part, whole):  # type: ignore[no-untyped-def]
+def _ratio(part, whole):
     return part / whole if whole else np.nan
 
 
 @jit
-def _count_words(ids, words, marked, scratch, seen):  # type: ignore[no-untyped-def]
+def _count_words(ids, words, marked, scratch, seen):
     """Fill in what n-grams need of each word; counts: real words, their characters, with a
     letter, different marked ones."""
     real = characters = letters = marks = 0
@@ -136,7 +136,7 @@ def _count_words(ids, words, marked, scratch, seen):  # type: ignore[no-untyped-
 
 
 @jit
-def measure_rows(data, offsets, ids, starts, ends, tables, classes, newlines, scratch, out):  # type: ignore[no-untyped-def]
+def measure_rows(data, offsets, ids, starts, ends, tables, classes, newlines, scratch, out):
     """Signals of texts ``data[offsets[i]:offsets[i + 1]]``.
 
     Args:

@@ -18,7 +18,7 @@ _HALF, _ONE, _LOW = np.uint64(32), np.uint64(1), np.uint64(0xFFFFFFFF)
 
 
 @jit
-def table_size(entries):  # type: ignore[no-untyped-def]
+def table_size(entries):
     """Slots for so many entries: a power of two, two thirds full at most."""
     size = 16
     while size * 2 < entries * 3:
@@ -27,7 +27,7 @@ def table_size(entries):  # type: ignore[no-untyped-def]
 
 
 @jit
-def top_grams(ids, upto, characters, slots, keys, grams, counts, out):  # type: ignore[no-untyped-def]
+def top_grams(ids, upto, characters, slots, keys, grams, counts, out):
     """Characters of the most frequent n-gram, counted each time, as a share of all characters.
 
     Among equally frequent n-grams it is the one that occurs first, as in ``Counter.most_common``;
@@ -87,7 +87,7 @@ def top_grams(ids, upto, characters, slots, keys, grams, counts, out):  # type: 
 
 
 @jit
-def _same_joined(a, b, n, ids, starts, sizes, data, base):  # type: ignore[no-untyped-def]
+def _same_joined(a, b, n, ids, starts, sizes, data, base):
     """Whether two n-grams are equal when their words are joined without spaces."""
     same = True
     for k in range(n):
@@ -115,7 +115,7 @@ def _same_joined(a, b, n, ids, starts, sizes, data, base):  # type: ignore[no-un
 
 
 @jit
-def dup_grams(ids, starts, sizes, hashes, powers, upto, characters, data, base, slots, rolled, out):  # type: ignore[no-untyped-def]
+def dup_grams(ids, starts, sizes, hashes, powers, upto, characters, data, base, slots, rolled, out):
     """Characters in n-grams (joined without spaces) that stood earlier, as a share of all.
 
     datatrove walks the words and, after a repeated n-gram, goes on behind it. Candidates come

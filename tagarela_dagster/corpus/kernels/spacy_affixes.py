@@ -29,13 +29,13 @@ LONGEST_UNIT = 5
 
 
 @jit
-def is_digit(code):  # type: ignore[no-untyped-def]
+def is_digit(code):
     """``[0-9]``."""
     return code >= 48 and code <= 57
 
 
 @jit
-def prefix_length(a, b, codes, bits):  # type: ignore[no-untyped-def]
+def prefix_length(a, b, codes, bits):
     r"""Length of the prefix of characters a to b: ``\w{1,3}\$``, dots, or a single sign."""
     k = a
     while k < b and k - a < 4 and bits[k] & WORD:
@@ -53,7 +53,7 @@ def prefix_length(a, b, codes, bits):  # type: ignore[no-untyped-def]
 
 
 @jit
-def suffix_length(a, b, codes, bits, units):  # type: ignore[no-untyped-def]
+def suffix_length(a, b, codes, bits, units):
     """Length of the longest suffix of characters a to b that any expression matches."""
     if a >= b:
         return 0
@@ -98,7 +98,7 @@ def suffix_length(a, b, codes, bits, units):  # type: ignore[no-untyped-def]
 
 
 @jit
-def split_infixes(a, b, codes, bits, begins):  # type: ignore[no-untyped-def]
+def split_infixes(a, b, codes, bits, begins):
     """Mark where words begin at the infixes of characters a to b (but not one at a)."""
     k, no_hyphen = a, a
     while k < b:
@@ -126,7 +126,7 @@ def split_infixes(a, b, codes, bits, begins):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _hyphenated(k, b, codes, bits):  # type: ignore[no-untyped-def]
+def _hyphenated(k, b, codes, bits):
     r"""End of ``\w+-\w+(-\w+)*`` from k on, or k."""
     end = k
     while end < b and bits[end] & WORD:
@@ -141,7 +141,7 @@ def _hyphenated(k, b, codes, bits):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _operator(k, b, codes, bits):  # type: ignore[no-untyped-def]
+def _operator(k, b, codes, bits):
     """End of an infix that needs neighbours, from k on, or k; k has both neighbours."""
     code, before, after = codes[k], bits[k - 1], bits[k + 1]
     digit_before = is_digit(codes[k - 1])

@@ -41,7 +41,7 @@ _LETTER_OR_CUT = AX | PREFIX | SUFFIX | INFIX
 
 
 @jit
-def special(a, b, bits, places, tables):  # type: ignore[no-untyped-def]
+def special(a, b, bits, places, tables):
     """Whether characters a to b are a special case, and whether of several words."""
     if b <= a or not (bits[a] & SPECIAL_FIRST and bits[b - 1] & SPECIAL_LAST):
         return NO
@@ -59,7 +59,7 @@ def special(a, b, bits, places, tables):  # type: ignore[no-untyped-def]
 
 
 @jit
-def split_chunk(start, end, classes, tables, units, scratch, ends):  # type: ignore[no-untyped-def]
+def split_chunk(start, end, classes, tables, units, scratch, ends):
     """Words of the chunk ``arena[start:end]``: fills ``ends`` (bytes from its start) and counts.
 
     Args:

@@ -19,7 +19,7 @@ NO, YES, REFUSED = 0, 1, 2
 
 
 @jit
-def _is_host(a, b, codes, bits):  # type: ignore[no-untyped-def]
+def _is_host(a, b, codes, bits):
     """Whether characters a to b are a host name, then perhaps a port, a path and so on."""
     labels, start = 0, a
     while True:
@@ -49,7 +49,7 @@ def _is_host(a, b, codes, bits):  # type: ignore[no-untyped-def]
 
 
 @jit
-def is_url(a, b, codes, bits):  # type: ignore[no-untyped-def]
+def is_url(a, b, codes, bits):
     """Whether spaCy's URL expression matches characters a to b; REFUSED where it may."""
     dots, after = 0, a
     for k in range(a, b):

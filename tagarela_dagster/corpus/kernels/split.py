@@ -34,7 +34,7 @@ _HALF, _ONE, _LOW = np.uint64(32), np.uint64(1), np.uint64(0xFFFFFFFF)
 
 
 @jit
-def _take(data, start, end, mixed, kit, tables, scratch, ids, starts, filled, base):  # type: ignore[no-untyped-def]
+def _take(data, start, end, mixed, kit, tables, scratch, ids, starts, filled, base):
     """Append the words of one chunk; returns how many there are now, or what is full."""
     number = find_chunk(data, start, end, mixed, tables)
     if number < 0:
@@ -68,7 +68,7 @@ def _take(data, start, end, mixed, kit, tables, scratch, ids, starts, filled, ba
 
 
 @jit
-def _take_slices(data, start, end, kit, tables, scratch, ids, starts, filled, base):  # type: ignore[no-untyped-def]
+def _take_slices(data, start, end, kit, tables, scratch, ids, starts, filled, base):
     """Append the words of a chunk that is too long, slice by slice."""
     while start < end:
         at, characters = start, 0
@@ -85,7 +85,7 @@ def _take_slices(data, start, end, kit, tables, scratch, ids, starts, filled, ba
 
 
 @jit
-def split_text(data, at, end, kit, tables, scratch, ids, starts, filled, base):  # type: ignore[no-untyped-def]
+def split_text(data, at, end, kit, tables, scratch, ids, starts, filled, base):
     """Append the words of one text to ``ids``; returns how many there are now, or what is full."""
     index, blocks = kit.classes.index, kit.classes.blocks
     # The chunk that is known and one word is looked up here: calls would count references.
@@ -140,7 +140,7 @@ def split_text(data, at, end, kit, tables, scratch, ids, starts, filled, base): 
 
 
 @jit
-def split_rows(data, offsets, row, stop, kit, tables, scratch, ids, starts, ends):  # type: ignore[no-untyped-def]
+def split_rows(data, offsets, row, stop, kit, tables, scratch, ids, starts, ends):
     """Words of texts ``row`` to ``stop``.
 
     Args:
@@ -165,7 +165,7 @@ def split_rows(data, offsets, row, stop, kit, tables, scratch, ids, starts, ends
 
 
 @jit
-def learn(numbers, ends, counts, classes, tables):  # type: ignore[no-untyped-def]
+def learn(numbers, ends, counts, classes, tables):
     """Give chunks ``numbers`` the words that spaCy found.
 
     Args:
@@ -179,7 +179,7 @@ def learn(numbers, ends, counts, classes, tables):  # type: ignore[no-untyped-de
 
 
 @jit
-def insert(data, offsets, tables, numbers):  # type: ignore[no-untyped-def]
+def insert(data, offsets, tables, numbers):
     """Add chunks without their words; ``numbers`` of those that were there already are -1."""
     for row in range(len(offsets) - 1):
         start, end = offsets[row], offsets[row + 1]
@@ -191,7 +191,7 @@ def insert(data, offsets, tables, numbers):  # type: ignore[no-untyped-def]
 
 
 @jit
-def rehash(tables):  # type: ignore[no-untyped-def]
+def rehash(tables):
     """Fill empty slots again with all chunks and words."""
     mask = np.uint64(len(tables.slots) - 1)
     for number in range(tables.counts[CHUNKS]):
@@ -212,7 +212,7 @@ def rehash(tables):  # type: ignore[no-untyped-def]
 
 
 @jit
-def export(numbers, tables, data, offsets, ends, counts):  # type: ignore[no-untyped-def]
+def export(numbers, tables, data, offsets, ends, counts):
     """Write chunks out: their bytes and offsets, and of each word where it ends in its chunk."""
     filled, at = 0, 0
     offsets[0] = 0

@@ -83,7 +83,7 @@ _LOW24 = np.uint64(0xFFFFFF)
 
 
 @jit
-def mix(value):  # type: ignore[no-untyped-def]
+def mix(value):
     """Spread a polynomial hash over all bits (the finalizer of MurmurHash3, half of it)."""
     value ^= value >> np.uint64(33)
     value *= _MIX
@@ -91,7 +91,7 @@ def mix(value):  # type: ignore[no-untyped-def]
 
 
 @jit
-def hash_bytes(data, start, end):  # type: ignore[no-untyped-def]
+def hash_bytes(data, start, end):
     """Polynomial hash of ``data[start:end]``."""
     value = np.uint64(0)
     for i in range(start, end):
@@ -100,7 +100,7 @@ def hash_bytes(data, start, end):  # type: ignore[no-untyped-def]
 
 
 @jit
-def same_bytes(a, a_start, b, b_start, size):  # type: ignore[no-untyped-def]
+def same_bytes(a, a_start, b, b_start, size):
     """Whether two stretches of ``size`` bytes are equal."""
     for i in range(size):  # noqa: SIM110 (all() of a generator does not compile)
         if a[a_start + i] != b[b_start + i]:
@@ -109,7 +109,7 @@ def same_bytes(a, a_start, b, b_start, size):  # type: ignore[no-untyped-def]
 
 
 @jit
-def find_chunk(data, start, end, mixed, tables):  # type: ignore[no-untyped-def]
+def find_chunk(data, start, end, mixed, tables):
     """Number of a chunk, or ``-1 - slot`` of the free slot where it belongs."""
     mask = np.uint64(len(tables.slots) - 1)
     slot = mixed & mask
@@ -129,7 +129,7 @@ def find_chunk(data, start, end, mixed, tables):  # type: ignore[no-untyped-def]
 
 
 @jit
-def find_word(data, start, end, mixed, tables):  # type: ignore[no-untyped-def]
+def find_word(data, start, end, mixed, tables):
     """Number of a word, or ``-1 - slot`` of the free slot where it belongs."""
     mask = np.uint64(len(tables.word_slots) - 1)
     slot = mixed & mask
@@ -150,7 +150,7 @@ def find_word(data, start, end, mixed, tables):  # type: ignore[no-untyped-def]
 
 
 @jit
-def has_room(tables, size):  # type: ignore[no-untyped-def]
+def has_room(tables, size):
     """Whether a chunk of ``size`` bytes can be added, whatever words it has."""
     counts = tables.counts
     return (
@@ -162,7 +162,7 @@ def has_room(tables, size):  # type: ignore[no-untyped-def]
 
 
 @jit
-def add_chunk(data, start, end, mixed, slot, tables):  # type: ignore[no-untyped-def]
+def add_chunk(data, start, end, mixed, slot, tables):
     """Add a chunk whose words are not known yet; returns its number."""
     number, place = tables.counts[CHUNKS], tables.counts[ARENA]
     size = end - start
@@ -179,7 +179,7 @@ def add_chunk(data, start, end, mixed, slot, tables):  # type: ignore[no-untyped
 
 
 @jit
-def word_number(start, end, classes, tables):  # type: ignore[no-untyped-def]
+def word_number(start, end, classes, tables):
     """Number of the word ``arena[start:end]``, added when it is new."""
     hashed = hash_bytes(tables.arena, start, end)
     mixed = mix(hashed)
@@ -218,25 +218,25 @@ def word_number(start, end, classes, tables):  # type: ignore[no-untyped-def]
 
 
 @jit
-def word_flags(number, tables):  # type: ignore[no-untyped-def]
+def word_flags(number, tables):
     """Flags of a word."""
     return np.int64(tables.words[number, 2] >> _HALF)
 
 
 @jit
-def word_characters(number, tables):  # type: ignore[no-untyped-def]
+def word_characters(number, tables):
     """Length of a word in characters."""
     return np.int64(tables.words[number, 2] & _LOW)
 
 
 @jit
-def word_bytes(number, tables):  # type: ignore[no-untyped-def]
+def word_bytes(number, tables):
     """Length of a word in bytes."""
     return np.int64(tables.words[number, 3] & _LOW24)
 
 
 @jit
-def set_words(number, ends, count, classes, tables):  # type: ignore[no-untyped-def]
+def set_words(number, ends, count, classes, tables):
     """Give a chunk its words: ``ends[:count]`` are the bytes of the chunk at which they end.
 
     Returns whether no two neighbours begin a special case, which only a rule of spaCy's may join.
