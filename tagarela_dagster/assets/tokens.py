@@ -96,9 +96,12 @@ def _describe_tokens(road: Road, manifest: Manifest) -> Mapping[str, Any]:
 
 
 def _describe_mixture(road: Road, manifest: Manifest) -> Mapping[str, Any]:
+    told = manifest.counts["warnings"]
     return {
         "sequences": manifest.counts["sequences"],
         "planned_tokens": manifest.counts["planned_tokens"],
         "plan": table(manifest.counts["sources"]),
+        "cells": table(manifest.counts["cells"]),
+        **({"warnings": table({"warning": sentence} for sentence in told)} if told else {}),
         "fertility": table(manifest.counts["fertility"]),
     }

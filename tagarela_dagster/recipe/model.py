@@ -28,14 +28,16 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _sources_exist(self) -> Recipe:
-        unknown = sorted(set(self.tokens.mixture.sources) - set(self.sources))
+        mixture = self.tokens.mixture
+        weighed = {*mixture.sources, *(name for p in mixture.phases for name in p.sources)}
+        unknown = sorted(weighed - set(self.sources))
         if unknown:
             raise ValueError(f"tokens.mixture.sources names {unknown}, not among the sources")
         unknown = sorted(self.corpus.models.source_names - set(self.sources))
         if unknown:
             raise ValueError(f"corpus.models is to be trained on {unknown}, not among the sources")
-        missing = sorted(set(self.sources) - set(self.tokens.mixture.sources))
-        if self.tokens.mixture.by == "weights" and missing:
+        missing = sorted(set(self.sources) - set(mixture.sources))
+        if mixture.by == "weights" and missing:
             raise ValueError(f"tokens.mixture.by is 'weights', but {missing} have no weight")
         return self
 

@@ -103,12 +103,14 @@ def write_mixture(
     sequences: int,
     seed: int,
     repeats: Repeats | None = None,
+    usual_repeats: int = 1,
 ) -> Manifest:
     """Plan, write the index files and publish.
 
     Args:
         manifests: token partitions.
-        repeats: documents that an epoch uses more than once (rehydration), or not at all.
+        repeats: documents that an epoch uses otherwise than usual (rehydration).
+        usual_repeats: times that an epoch uses every other document.
 
     Raises:
         MixtureError: the partitions were made by different tokenizers, or cannot fill the plan.
@@ -124,6 +126,7 @@ def write_mixture(
         sequences=sequences,
         seed=seed,
         repeats=repeats,
+        usual_repeats=usual_repeats,
         out=writer.data,
         scratch=writer.staging / "survey",
     )
@@ -146,6 +149,7 @@ def lay_mixture(
     out: Path,
     scratch: Path,
     repeats: Repeats | None = None,
+    usual_repeats: int = 1,
 ) -> MixturePlan:
     """Plan, and write ``plan.json`` and the index files to ``out`` (see ``write_mixture``).
 
@@ -160,7 +164,7 @@ def lay_mixture(
         )
     shards = shards_by_source(manifests)
     shutil.rmtree(scratch, ignore_errors=True)
-    units = survey(shards, lake, Strata(section), repeats, scratch)
+    units = survey(shards, lake, Strata(section), repeats, scratch, usual_repeats)
     cells = plan_cells(units, section, context, sequences)
     names = [phase.name for phase in section.phases] or [""]
     lengths = phase_lengths(section.phases, sequences)

@@ -31,7 +31,7 @@ MAX_UNITS = 1 << 16
 ARRAYS = {"start": np.int64, "length": np.int64, "unit": np.uint16, "repeats": np.uint8}
 
 Repeats = Iterable[tuple[str, str, int]]
-"""(partition, document id, times it is used in an epoch), for documents used other than once."""
+"""(partition, document id, times that an epoch uses it), where that is not as usual."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,14 @@ def survey(
     strata: Strata,
     repeats: Repeats | None,
     folder: Path,
+    usual: int = 1,
 ) -> list[Unit]:
     """Write the arrays of every source to ``folder/SOURCE/`` and count its units.
 
     Args:
         shards: source -> its token shards, in order.
-        repeats: documents that an epoch uses more than once, or (0) not at all.
+        repeats: documents that an epoch uses otherwise than usual; 0 leaves a document out.
+        usual: times that an epoch uses every other document.
 
     Returns:
         Units, by source and stratum; ``unit.npy`` numbers them by their place in this list.
@@ -78,7 +80,7 @@ def survey(
     Raises:
         StrataError: an index has not the columns that the recipe's strata need.
     """
-    known = _Repeats(repeats or ())
+    known = _Repeats(repeats or (), usual)
     units: list[Unit] = []
     for source in sorted(shards):
         units += _survey_source(source, shards[source], lake, strata, known, folder, len(units))
@@ -90,7 +92,8 @@ def survey(
 class _Repeats:
     """Repeats by partition and hash of the id, sorted; two ids of 10^8 share a hash with 0.0003."""
 
-    def __init__(self, repeats: Repeats) -> None:
+    def __init__(self, repeats: Repeats, usual: int) -> None:
+        self.usual = usual
         hashes: dict[str, array[int]] = {}
         times: dict[str, array[int]] = {}
         for partition, identifier, number in repeats:
@@ -114,7 +117,7 @@ class _Repeats:
         keys, values = self._known[partition]
         wanted = np.fromiter(map(xxhash.xxh3_64_intdigest, ids.to_pylist()), np.uint64, len(ids))
         at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        return np.where(keys[at] == wanted, values[at], 1).astype(np.uint8)
+        return np.where(keys[at] == wanted, values[at], self.usual).astype(np.uint8)
 
 
 def _survey_source(
@@ -138,7 +141,7 @@ def _survey_source(
     at = 0
     for shard in shards:
         for batch in _index_batches(shard, lake, strata, repeats.knows(shard.partition)):
-            times = np.ones(batch.num_rows, np.uint8)
+            times = np.full(batch.num_rows, repeats.usual, np.uint8)
             if repeats.knows(shard.partition):
                 times = repeats.of(shard.partition, batch.column("id"))
             codes, found = strata.of(batch)

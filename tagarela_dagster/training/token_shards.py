@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from tokenizers import Tokenizer as Encoder
 
 from tagarela_dagster.corpus.booking import book
 from tagarela_dagster.corpus.held_out import is_held_out
@@ -60,8 +62,8 @@ class TokenStage(ShardStage):
         seed: int,
         single_thread: bool,
     ) -> None:
-        shared = {"tokenizer": hash_file(tokenizer / TOKENIZER_FILE)}
-        super().__init__(writer, shards, shared)
+        self.sha256 = hash_file(tokenizer / TOKENIZER_FILE)
+        super().__init__(writer, shards, {"tokenizer": self.sha256})
         self.tokenizer = tokenizer
         self.held_out_share = held_out_share
         self.seed = seed
@@ -71,7 +73,7 @@ class TokenStage(ShardStage):
         """Write the index, the tokens and the counts of a shard."""
         if self.single_thread:
             os.environ["TOKENIZERS_PARALLELISM"] = "false"
-        encoder = open_tokenizer(self.tokenizer)
+        encoder = _encoder(self.tokenizer, self.sha256)
         name = shard.name
         folder = self.staging / "data"
         counts = _new_counts()
@@ -123,7 +125,7 @@ def tokenize_partition(
         seed,
         single_thread=workers > 1,
     )
-    encoder = open_tokenizer(tokenizer)
+    encoder = _encoder(tokenizer, step.sha256)
 
     def summarise(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         counts = merge_counts(parts)
@@ -133,7 +135,7 @@ def tokenize_partition(
             "tokens": sum(cell["tokens"] for cell in cells),
             "fertility": fertility_rows(counts),
             "tokenizer": {
-                "sha256": hash_file(tokenizer / TOKENIZER_FILE),
+                "sha256": step.sha256,
                 "vocabulary": encoder.get_vocab_size(),
                 "eos": token_id(encoder, EOS),
                 "dtype": token_dtype(encoder.get_vocab_size()).name,
@@ -141,6 +143,12 @@ def tokenize_partition(
         }
 
     return run_stage(writer, step, workers=workers, summarise=summarise)
+
+
+@lru_cache(1)
+def _encoder(tokenizer: Path, sha256: str) -> Encoder:
+    """The tokenizer with this hash, read once a process and not for every shard."""
+    return open_tokenizer(tokenizer)
 
 
 def merge_counts(parts: Iterable[Mapping[str, Any]]) -> Counts:

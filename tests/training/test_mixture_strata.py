@@ -125,6 +125,11 @@ def test_each_document_of_an_epoch_is_used_as_often_as_it_repeats(tmp_path: Path
         )
 
 
+def test_documents_that_are_not_named_are_used_as_often_as_usual(tmp_path: Path) -> None:
+    sampler = lay(tmp_path, {}, 8, repeats=[("a@1", "a:0-0", 1)], usual_repeats=2)
+    assert [(row["unit"], row["uses"]) for row in sampler.units] == [("a", 15), ("b", 8)]
+
+
 def test_the_plan_counts_the_documents_that_begin_in_each_cell(tmp_path: Path) -> None:
     phases = [{"name": "one", "share": 0.6}, {"name": "two", "sources": {"b": {"weight": 3}}}]
     sampler = lay(tmp_path, {"phases": phases, "max_epochs": 9}, 40)

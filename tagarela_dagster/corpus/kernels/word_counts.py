@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from tagarela_dagster.corpus.kernels.buffers import Bytes, Offsets
 from tagarela_dagster.corpus.kernels.compile import jit
 
@@ -34,20 +32,21 @@ def space_width(data: Bytes, at: int, end: int) -> int:
 def word_counts(data: Bytes, offsets: Offsets, words: Offsets, characters: Offsets) -> None:
     """Fill ``words`` (as ``len(text.split())``) and ``characters`` of each text, (rows,) int64."""
     for row in range(len(offsets) - 1):
-        at, end = offsets[row], offsets[row + 1]
-        inside, found, length = False, 0, 0
-        while at < end:
-            width = space_width(data, at, end)
-            if width:
-                inside = False
-                length += 1
-                at += width
-                continue
-            if not inside:
-                found += 1
-                inside = True
-            # A character is counted by its first byte.
-            length += np.int64((data[at] & 0xC0) != 0x80)
-            at += 1
+        start, end = offsets[row], offsets[row + 1]
+        # A character is counted by its first byte, a word by the white space before it.
+        length, found, outside = 0, 0, 1
+        for at in range(start, end):
+            byte = data[at]
+            length += (byte & 0xC0) != 0x80
+            if byte > 0x20 and byte != 0xC2 and (byte < 0xE1 or byte > 0xE3):
+                # The last bytes of wide white space are no first byte of a character.
+                if byte < 0x80 or byte >= 0xC0:
+                    found += outside
+                    outside = 0
+            elif space_width(data, at, end):
+                outside = 1
+            else:
+                found += outside
+                outside = 0
         words[row] = found
         characters[row] = length
