@@ -61,10 +61,10 @@ def _offsets(path: Path) -> list[int] | None:
         except MemberError:
             return None
         found: list[int] = []
-        position: int | None = 0
-        while (position := next_member(file, position, _names_robots)) is not None:
-            found.append(position)
-            position += 1
+        while (
+            offset := next_member(file, found[-1] + 1 if found else 0, _names_robots)
+        ) is not None:
+            found.append(offset)
         return found
 
 
