@@ -110,7 +110,7 @@ def test_the_sample_is_small_and_has_what_it_promises() -> None:
         "dropped": 92,
         "quarantined": 5,
     }
-    assert len(DOCUMENTS) == 196
+    assert len(DOCUMENTS) == 193
     assert {row["source"] for row in EXPECTED} == set(load_recipe("recipes/sample.yaml").sources)
     assert {
         f"{row['stage']}/{row['reason']}" for row in EXPECTED if row["outcome"] == "dropped"
