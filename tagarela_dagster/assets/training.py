@@ -101,6 +101,7 @@ def _describe_pretrain(road: Road, manifest: Manifest) -> Mapping[str, Any]:
         "tokens": counts["tokens"],
         "parameters": counts["parameters"],
         "consumed": table(rows),
+        "account": table(counts["account"]),
     }
 
 

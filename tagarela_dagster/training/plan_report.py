@@ -128,7 +128,8 @@ def warnings(
                 f"{row['most_uses']} times (over {MANY_USES}, repeated text teaches less: "
                 "arXiv 2305.16264)"
             )
-    lengths, used = _lengths(cells), defaultdict(int)
+    lengths = _lengths(cells)
+    used: dict[str, int] = defaultdict(int)
     for cell in cells:
         used[cell.unit.label] += cell.sequences
         missed = _wanted(cell, cells) - cell.sequences

@@ -28,6 +28,8 @@ from tagarela_dagster.training.survey import array_path
 
 OPEN_FILES = 4_096
 """Memory-mapped files kept open."""
+COUNTED = 1 << 20
+"""Sequences counted at once."""
 
 
 class SamplerError(ValueError):
@@ -120,8 +122,11 @@ class Sampler:
         """Cell -> tokens of the first ``sequences`` sequences: what a run must have consumed."""
         tokens: dict[str, int] = {}
         for number, phase in enumerate(self.plan["phases"]):
-            first, last = phase["first"], min(sequences, phase["first"] + phase["sequences"])
-            counts = np.bincount(self._order[first : max(first, last)], minlength=len(self.units))
+            last = min(sequences, phase["first"] + phase["sequences"])
+            counts = np.zeros(len(self.units), np.int64)
+            for first in range(phase["first"], last, COUNTED):
+                block = self._order[first : min(first + COUNTED, last)]
+                counts += np.bincount(block, minlength=len(counts))
             for unit in np.flatnonzero(counts).tolist():
                 tokens[self._cell(unit, number)] = int(counts[unit]) * self.context
         return tokens

@@ -85,7 +85,7 @@ class TokenStage(ShardStage):
             batches = read_batches(shard.paths[0], columns=["id", "text", *CARRIED])
             kept = (self._leave_out(batch, ledger) for batch in batches)
             for encoded in encode_documents(encoder, kept, token_id(encoder, EOS)):
-                file.write(memoryview(encoded.ids).cast("B"))
+                file.write(encoded.ids.data)
                 ends = start + np.cumsum(encoded.lengths)
                 index.write(_index(encoded, ends - encoded.lengths))
                 _count(encoded, counts)

@@ -24,6 +24,8 @@ from tests.training.token_lake import numbered_documents, write_tokens
 CONTEXT = 8
 LENGTHS = [5, 9, 3, 7, 4, 6, 8, 2]
 SIGNAL = SIGNALS[0]
+PINNED = [2, 0, 1, 7, 1, 6]
+"""Documents of a@1 when the second one repeats three times, as far as eight sequences go."""
 
 
 def token_partitions(lake: Lake) -> list[Manifest]:
@@ -195,6 +197,18 @@ def test_buckets_change_nothing_and_every_use_is_planned(
     counted = uses(whole)["a"]
     for (_, document), number in counted.items():
         assert number <= times[document]
+
+
+def test_the_draw_is_splitmix64_and_the_order_of_an_epoch_is_pinned(tmp_path: Path) -> None:
+    # First outputs from state 1234567 (rosettacode.org, Pseudo-random numbers/Splitmix64).
+    assert streams.splitmix64(1_234_567, np.arange(3)).tolist() == [
+        6457827717110365317,
+        3203168211198807973,
+        9817491932198370423,
+    ]
+    sampler = lay(tmp_path, {}, 8, repeats=[("a@1", "a:0-1", 3)])
+    order = np.load(streams.stream_path(sampler.folder, 0, 0, "order"))
+    assert order.tolist() == PINNED
 
 
 def test_copies_of_a_document_lie_apart_and_single_documents_are_shuffled(tmp_path: Path) -> None:
