@@ -41,7 +41,7 @@ def train(
     known = TrainingSet.of(passages, classes, fitting.folds)
     learner = make_learner(known, features, fitting, seed)
     epochs, logits = _left_out(known, learner, features)
-    scored = ~np.isnan(logits).any(axis=1)
+    scored = np.asarray(~np.isnan(logits).any(axis=1))
     calibration = fit(logits[scored], known.labels[scored], known.weights[scored])
     learner.reset()
     for _ in range(epochs):

@@ -67,8 +67,8 @@ def count(tokens: NDArray[np.int32], order: int, vocabulary: int) -> list[Order]
         prefix = unique // vocabulary
         orders.append(
             Order(
-                prefix,
-                unique % vocabulary,
+                prefix.astype(np.int64),
+                (unique % vocabulary).astype(np.int64),
                 ending[sound[first]],
                 raw.astype(np.int64),
                 orders[-1].begins[prefix],

@@ -87,7 +87,11 @@ class NgramModel:
             "cuts": list(self.cuts),
             "report": self.report,
         }
-        tensors = {"vocabulary": self.vocabulary, "words": self.words, "grams": self.grams}
+        tensors: dict[str, NDArray[Any]] = {
+            "vocabulary": self.vocabulary,
+            "words": self.words,
+            "grams": self.grams,
+        }
         save(folder, tensors, settings)
 
     @classmethod

@@ -14,6 +14,7 @@ from tagarela_dagster.corpus.models.fitting import train
 from tagarela_dagster.corpus.models.ngram_model import EmptyTextError, NgramModel
 from tagarela_dagster.corpus.models.passages import (
     HASH_RANGE,
+    Label,
     Passage,
     by_variety,
     cut,
@@ -72,9 +73,7 @@ def train_classifiers(
         passages: list[Passage] = []
         for label, sources in (("positive", section.positive), ("negative", section.negative)):
             for source in sources:
-                passages += source_passages(
-                    source, documents[source], lambda row, label=label: label, limit
-                )
+                passages += source_passages(source, documents[source], _always(label), limit)
         for file in section.data:
             passages += file_passages(file, QUALITY_CLASSES, limit)
         model = train(passages, QUALITY_CLASSES, section.features, section.fitting, seed)
@@ -92,7 +91,8 @@ def train_perplexity(
     Raises:
         EmptyTextError: the sources have no text, or too little to keep some apart.
     """
-    known, apart = [], []
+    known: list[str] = []
+    apart: list[str] = []
     for number, text in enumerate(_text(documents, section)):
         held = xxh64_intdigest(f"perplexity:{number}:{text[:100]}") < section.held_out * HASH_RANGE
         (apart if held else known).append(text)
@@ -111,6 +111,10 @@ def train_perplexity(
     )
     model.save(writer.data)
     return writer.publish(_files(writer.data), {"cuts": [low, high], **report})
+
+
+def _always(label: str) -> Label:
+    return lambda row: label
 
 
 def _text(documents: Documents, section: Perplexity) -> Iterator[str]:
