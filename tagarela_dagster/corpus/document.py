@@ -95,16 +95,16 @@ DOCUMENT_SCHEMA = pa.schema(
 """Columns of every document shard. ``meta`` is a JSON object of the source's native fields."""
 
 EDITS = (
-    "cleanup",
+    "encoding",
     "unicode",
     "dehyphenated",
     "wiki",
     "transcript",
     "boilerplate",
+    "cleanup",
     "pii",
-    "decontaminated",
 )
-"""Every edit of a document's text, in the order in which they are made."""
+"""Every edit of a document's text while it is measured, in the order in which they are made."""
 
 MEASURED_SCHEMA = DOCUMENT_SCHEMA.append(pa.field("bytes_in", pa.int64(), nullable=False)).append(
     pa.field("removed", pa.struct([pa.field(name, pa.int64()) for name in EDITS]), nullable=False)

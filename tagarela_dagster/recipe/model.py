@@ -51,6 +51,7 @@ class Recipe(Section):
         if asset in self.sources:
             return {"source": self.sources[asset].as_json()}
         sources = {name: source.as_json() for name, source in self.sources.items()}
+        readers = {name: source.reader for name, source in self.sources.items()}
         ranks = {name: source.rank for name, source in self.sources.items()}
         limits = {
             "shard_megabytes": corpus.shard_megabytes,
@@ -60,6 +61,7 @@ class Recipe(Section):
             "cleanup": corpus.cleanup.as_json(),
             "language": corpus.language.enabled,
             "stop_words": corpus.quality.stop_words,
+            "portuguese": corpus.portuguese.measured(),
             "pii": corpus.pii.measured(),
             "models": corpus.models.measured(),
         }
@@ -70,6 +72,7 @@ class Recipe(Section):
             "measured": measures,
             "filtered": {
                 **{rule: getattr(corpus, rule).as_json() for rule in rules},
+                "limits": corpus.portuguese.limits.as_json(),
                 "models": corpus.models.thresholds(),
             },
             **{
@@ -80,8 +83,8 @@ class Recipe(Section):
                 "minhash": corpus.dedup.minhash.as_json(),
                 "quality": corpus.dedup.quality_signal,
             },
-            "clusters": {"dedup": corpus.dedup.as_json(), "ranks": ranks},
-            "deduped": {"dedup": corpus.dedup.as_json()},
+            "clusters": {"dedup": corpus.dedup.as_json(), "ranks": ranks, "readers": readers},
+            "deduped": {},
             "benchmarks": {"last_word": {k: v.as_json() for k, v in self.evals.last_word.items()}},
             "clean": {"decontamination": corpus.decontamination.as_json()},
             "held_out": {"held_out": held_out, "seed": self.seed},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from tagarela_dagster.recipe.base import Section
@@ -76,3 +78,7 @@ class Portuguese(Section):
     wiki: Wiki = Wiki()
     limits: Limits = Limits()
     """Thresholds of decisions; everything else here changes what is measured."""
+
+    def measured(self) -> dict[str, Any]:
+        """What decides the measured text and signals."""
+        return {name: part for name, part in self.as_json().items() if name != "limits"}

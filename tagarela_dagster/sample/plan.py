@@ -35,7 +35,7 @@ class Item(Section):
     why: str = ""
     of: str | None = None
     """``source@snapshot/name`` of the record that this one is a duplicate of."""
-    edits: list[Literal["cleanup", "pii"]] = []
+    edits: list[Literal["encoding", "cleanup", "boilerplate", "pii"]] = []
     """Edits that must change the text on its way."""
     gone: list[str] = []
     """Strings that the text must not hold any more when it is clean."""

@@ -145,8 +145,8 @@ def test_an_input_that_comes_out_with_the_same_bytes_makes_nothing_stale(folder:
     [
         ("corpus: {quality: {min_words: 60}}\n", {"filtered"}),
         ("corpus: {pii: {action: drop}}\n", {"filtered"}),
-        ("corpus: {dedup: {minhash: {seed: 2}}}\n", {"signatures", "clusters", "deduped"}),
-        ("corpus: {dedup: {exact: false}}\n", {"clusters", "deduped"}),
+        ("corpus: {dedup: {minhash: {seed: 2}}}\n", {"signatures", "clusters"}),
+        ("corpus: {dedup: {exact: false}}\n", {"clusters"}),
         ("corpus: {max_document_megabytes: 1}\n", {"documents"}),
         ("corpus: {decontamination: {n_grams: 9}}\n", set()),
         ("training: {pretrain: {steps: 3}}\n", set()),

@@ -44,19 +44,36 @@ class Cleaned(NamedTuple):
     mojibake_lines: NDArray[np.int64]
 
 
-class Clean:
-    """Step of measuring: edit ``cleanup``, signals ``lines_removed`` and ``mojibake_lines``."""
+class Repair:
+    """Step of measuring: edit ``encoding``, signal ``mojibake_lines``.
+
+    It comes before every other edit, which might take away what a repair needs ("Ã" with a soft
+    hyphen is an í).
+    """
 
     def __init__(self, section: Cleanup) -> None:
-        self.section = section
+        self.section = section.model_copy(update={"min_letters": 0, "drop_duplicate_lines": False})
 
     def __call__(self, work: Work) -> None:
-        """Clean the texts of a batch."""
+        """Undo mojibake in the texts of a batch."""
+        cleaned = clean_buffers(*work.buffers(), self.section)
+        if cleaned.texts is not None:
+            work.edit("encoding", cleaned.texts)
+        work.signal("mojibake_lines", cleaned.mojibake_lines)
+
+
+class Clean:
+    """Step of measuring: edit ``cleanup``, signal ``lines_removed``."""
+
+    def __init__(self, section: Cleanup) -> None:
+        self.section = section.model_copy(update={"fix_encoding": False})
+
+    def __call__(self, work: Work) -> None:
+        """Drop lines of the texts of a batch."""
         cleaned = clean_buffers(*work.buffers(), self.section)
         if cleaned.texts is not None:
             work.edit("cleanup", cleaned.texts)
         work.signal("lines_removed", cleaned.lines_removed)
-        work.signal("mojibake_lines", cleaned.mojibake_lines)
 
 
 def clean_buffers(data: Bytes, offsets: Offsets, section: Cleanup) -> Cleaned:

@@ -15,13 +15,15 @@ import pyarrow.compute as pc
 
 from tagarela_dagster.corpus.booking import book
 from tagarela_dagster.corpus.document import EDITS, MEASURED_SCHEMA
-from tagarela_dagster.corpus.filtering.cleanup import Clean
+from tagarela_dagster.corpus.filtering.cleanup import Clean, Repair
 from tagarela_dagster.corpus.filtering.language import Identify
+from tagarela_dagster.corpus.filtering.pii import Protect
 from tagarela_dagster.corpus.filtering.signals import Signals
-from tagarela_dagster.corpus.filtering.steps import Protect
 from tagarela_dagster.corpus.filtering.work import Step, Work, measured_bytes
 from tagarela_dagster.corpus.ledger import Ledger
 from tagarela_dagster.corpus.models.steps import ScoreClassifiers, ScorePerplexity, ScoreVariety
+from tagarela_dagster.corpus.portuguese.characters import Characters
+from tagarela_dagster.corpus.portuguese.pages import Pages
 from tagarela_dagster.corpus.shards import ShardWriter, read_batches
 from tagarela_dagster.corpus.stage import ShardStage, Written, run_stage
 from tagarela_dagster.provenance.alignment import ShardInput
@@ -64,6 +66,9 @@ class Measure:
 def steps(corpus: Corpus, lexicon: Path | None) -> list[Step]:
     """The steps that a recipe asks for, in their order."""
     found: list[Step] = []
+    if corpus.cleanup.enabled:
+        found.append(Repair(corpus.cleanup))
+    found += [Characters(corpus.portuguese.unicode), Pages(corpus.portuguese)]
     if corpus.cleanup.enabled:
         found.append(Clean(corpus.cleanup))
     if corpus.language.enabled:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tagarela_dagster.recipe.corpus import Corpus
 from tagarela_dagster.recipe.filtering import C4, Madlad, Pii, Quality, Repetition
 from tagarela_dagster.recipe.models import TIERS, Models
+from tagarela_dagster.recipe.portuguese import Limits
 
 Values = NDArray[np.floating]
 
@@ -122,6 +123,12 @@ def privacy_rules(section: Pii) -> list[Rule]:
     return [Rule("pii", "pii_found", _above)] if drops else []
 
 
+def portuguese_rules(limits: Limits) -> list[Rule]:
+    """Limits on the Portuguese signals that are on; field, signal and reason share a name."""
+    named = ((name, getattr(limits, name)) for name in type(limits).model_fields)
+    return [Rule(name, name, _above, limit) for name, limit in named if limit]
+
+
 def model_rules(section: Models) -> list[Rule]:
     """Thresholds over the scores of trained models that are on."""
     rules = []
@@ -142,6 +149,7 @@ def recipe_rules(corpus: Corpus) -> list[Rule]:
         *quality_rules(corpus.quality),
         *c4_rules(corpus.c4),
         *madlad_rules(corpus.madlad),
+        *portuguese_rules(corpus.portuguese.limits),
         *privacy_rules(corpus.pii),
         *model_rules(corpus.models),
     ]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA, Document
-from tagarela_dagster.corpus.filtering.cleanup import Clean, clean
+from tagarela_dagster.corpus.filtering.cleanup import Clean, Repair, clean
 from tagarela_dagster.corpus.filtering.work import Work
 from tagarela_dagster.corpus.kernels.buffers import text_buffers
 from tagarela_dagster.corpus.kernels.clean_lines import suspect_lines
@@ -173,12 +173,14 @@ def test_the_step_counts_repaired_lines_and_books_bytes() -> None:
     signals = batch.column("quality").to_pylist()
     assert [row["mojibake_lines"] for row in signals] == [2, 0]
     assert [row["lines_removed"] for row in signals] == [1, 0]
+    removed = batch.column("removed").to_pylist()
     # Six letters were two bytes too long.
-    assert [row["cleanup"] for row in batch.column("removed").to_pylist()] == [6 * 2 + 5, 0]
+    assert [(row["encoding"], row["cleanup"]) for row in removed] == [(6 * 2, 5), (0, 0)]
 
 
 def measured(texts: list[str], section: Cleanup) -> pa.RecordBatch:
     rows = [Document(str(i), text).row("test", "1") for i, text in enumerate(texts)]
     work = Work(pa.RecordBatch.from_pylist(rows, DOCUMENT_SCHEMA))
+    Repair(section)(work)
     Clean(section)(work)
     return work.measured()
