@@ -1,6 +1,6 @@
 """Tokenizing and packing against the bare ``tokenizers`` batch: same texts, process and threads.
 
-    python -m benchmarks.tokens [--data FOLDER] [--megabytes 16] [--rounds 3] [--long-megabytes 20]
+    python -m benchmarks.tokens [--data FOLDER] [--megabytes 32] [--rounds 3] [--long-megabytes 20]
 
 ``stage`` is the whole of ``tokenize_partition``: Parquet in, held-out documents, encoding, counts,
 token shards, index, hashes, manifest. ``raw`` is ``encode_batch_fast`` (and ``encode_batch``) over
@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, default=Path(os.environ.get("TAGARELA_MIRROR") or here)
     )
-    parser.add_argument("--megabytes", type=float, default=16)
+    parser.add_argument("--megabytes", type=float, default=32)
     parser.add_argument("--long-megabytes", type=float, default=20)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()

@@ -59,13 +59,17 @@ def encode_documents(
     dtype = token_dtype(encoder.get_vocab_size())
     slices = iter(slice_ for batch in batches for slice_ in _slices(batch))
 
-    def encode_next() -> tuple[pa.RecordBatch, list[int], list[Encoding]] | None:
+    def encode_next() -> tuple[pa.RecordBatch, list[int], Iterable[Encoding | NDArray]] | None:
         documents = next(slices, None)
         if documents is None:
             return None
         pieces = [cut(text) for text in documents.column("text").to_pylist()]
         flat = list(chain.from_iterable(pieces))
-        encoded = encoder.encode_batch_fast(flat, add_special_tokens=False)
+        encoded: list[Encoding | NDArray] = []
+        # A long document is a slice of its own: only its ids are kept of each part of it.
+        for part in _groups(flat):
+            encoded = [_ids(each, dtype) for each in encoded]
+            encoded += encoder.encode_batch_fast(part, add_special_tokens=False)
         return documents, [len(found) for found in pieces], encoded
 
     with ThreadPoolExecutor(1) as ahead:
@@ -102,15 +106,31 @@ def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
             yield batch.slice(first, last - first)
 
 
+def _groups(pieces: list[str]) -> Iterator[list[str]]:
+    """Runs of pieces with about twice SLICE_BYTES: one for all but long documents."""
+    numbers = np.cumsum([len(piece) for piece in pieces]) // (2 * SLICE_BYTES)
+    firsts = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(pieces)]
+    for first, last in zip(firsts, firsts[1:], strict=False):
+        yield pieces[first:last]
+
+
+def _ids(encoded: Encoding | NDArray, dtype: np.dtype) -> NDArray:
+    return encoded if isinstance(encoded, np.ndarray) else np.array(encoded.ids, dtype)
+
+
 def _joined(
-    documents: pa.RecordBatch, pieces: list[int], encoded: list[Encoding], eos: int, dtype: np.dtype
+    documents: pa.RecordBatch,
+    pieces: list[int],
+    encoded: Iterable[Encoding | NDArray],
+    eos: int,
+    dtype: np.dtype,
 ) -> Encoded:
     parts = iter(encoded)
     lengths = np.empty(len(pieces), np.int64)
     arrays = []
     end = np.array([eos], dtype)
     for row, count in enumerate(pieces):
-        mine = [np.array(next(parts).ids, dtype) for _ in range(count)]
+        mine = [_ids(next(parts), dtype) for _ in range(count)]
         lengths[row] = sum(map(len, mine)) + 1
         arrays += [*mine, end]
     return Encoded(documents, np.concatenate(arrays), lengths)
