@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from tagarela_dagster.assets.card import describe_card, describe_contamination
 from tagarela_dagster.assets.metadata import (
     describe_clusters,
     describe_decisions,
@@ -75,6 +76,19 @@ ROOMS = {
         "refresh writes only the shards whose decisions have changed.",
         frozenset({"parquet", "python"}),
         describe_documents,
+    ),
+    "contamination": Room(
+        "Which benchmark items stood in the corpus, in which documents and how long a run, before "
+        "they were taken out; and what is left.\n\nEach score shows its share.",
+        frozenset({"report", "parquet"}),
+        describe_contamination,
+    ),
+    "card": Room(
+        "The corpus described from its lineage: a data card in English and Portuguese, Croissant "
+        "metadata, and where every document went.\n\n`tagarela export` writes the corpus with "
+        "them for any peer to read.",
+        frozenset({"report", "json"}),
+        describe_card,
     ),
 }
 """In the order of the flow."""

@@ -23,8 +23,9 @@ CORPUS_STATIONS = (
     "clusters",
     "deduped",
     "clean",
+    "contamination",
 )
-TRAIN_STATIONS = ("held_out", "tokenizer", "tokens", "mixture", "pretrain", "sft")
+TRAIN_STATIONS = ("held_out", "tokenizer", "tokens", "card", "mixture", "pretrain", "sft")
 NIGHT_CRON = "0 3 * * *"
 NIGHT_TIMEZONE = "America/Sao_Paulo"
 SENSOR_SECONDS = 30

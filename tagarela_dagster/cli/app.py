@@ -10,7 +10,7 @@ from collections.abc import Callable
 import typer
 from rich.console import Console
 
-from tagarela_dagster.cli import ledger, models, page, road, text, trace, verify
+from tagarela_dagster.cli import export, ledger, models, page, road, text, trace, verify
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,6 +30,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     trace.trace,
     trace.forget,
     verify.verify,
+    export.export,
     text.filter_,
     text.dedup,
     models.evaluate,

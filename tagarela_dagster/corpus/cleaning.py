@@ -15,6 +15,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tagarela_dagster.corpus.booking import book
+from tagarela_dagster.corpus.decontamination.report import (
+    CONTAMINATION_SCHEMA,
+    contamination_rows,
+)
 from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA, DROPPED_SCHEMA
 from tagarela_dagster.corpus.ledger import Ledger
 from tagarela_dagster.corpus.shards import ShardWriter, read_batches
@@ -46,16 +50,21 @@ class CleanStage(ShardStage):
         self.make_kernel = make_kernel
 
     def work(self, shard: ShardInput, ledger: Ledger) -> tuple[Written, dict[str, Any]]:
-        """Write ``kept/NAME.parquet``, and ``dropped/NAME.parquet`` with their text."""
+        """Write ``kept/NAME.parquet``, ``dropped/NAME.parquet`` with their text, and the matches
+        with benchmark items, ``contamination/NAME.parquet``."""
         kernel = self.make_kernel()
         folder = self.staging / "data"
         with (
             ShardWriter(folder / "kept", shard.name, DOCUMENT_SCHEMA) as kept,
             ShardWriter(folder / "dropped", shard.name, DROPPED_SCHEMA) as dropped,
+            ShardWriter(folder / "contamination", shard.name, CONTAMINATION_SCHEMA) as found,
         ):
             for batch in surviving(*shard.paths):
-                write_outcome(batch, kernel(batch), ledger, kept, dropped)
-        return {"kept": kept.written, "dropped": dropped.written}, {}
+                outcome = kernel(batch)
+                write_outcome(batch, outcome, ledger, kept, dropped)
+                found.write(contamination_rows(batch, outcome))
+        writers = {"kept": kept, "dropped": dropped, "contamination": found}
+        return {name: writer.written for name, writer in writers.items()}, {}
 
 
 def surviving(measured: Path, decisions: Path) -> Iterator[pa.RecordBatch]:

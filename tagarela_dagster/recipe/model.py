@@ -87,6 +87,8 @@ class Recipe(Section):
             "deduped": {},
             "benchmarks": {"last_word": {k: v.as_json() for k, v in self.evals.last_word.items()}},
             "clean": {"decontamination": corpus.decontamination.as_json()},
+            "contamination": {"decontamination": corpus.decontamination.as_json()},
+            "card": {"card": corpus.card.as_json(), "corpus": corpus.as_json(), "sources": sources},
             "held_out": {"held_out": held_out, "seed": self.seed},
             "tokenizer": {
                 "tokenizer": tokens.tokenizer.as_json(),

@@ -23,4 +23,5 @@ def score_checkpoint(writer: PartitionWriter, *, road: Road, checkpoint: str) ->
         section=road.recipe.evals,
         benchmarks={path.stem: path for path in items},
         held_out=held_out[0],
+        contamination=road.lake.data("contamination"),
     )

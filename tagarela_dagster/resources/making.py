@@ -163,11 +163,36 @@ def _training_documents(road: Road, asset: str) -> dict[str, list[Path]]:
     return {name: road.kept_shards("documents", key) for name, key in keys.items()}
 
 
+def _contamination(road: Road) -> Make:
+    from tagarela_dagster.corpus.decontamination.report import publish_report
+
+    return partial(
+        publish_report,
+        shards=[p for m in road.published("clean") for p in road.lake.paths(m, "contamination/")],
+        item_files=road.lake.paths(road.lake.require("benchmarks"), "items/"),
+        section=road.recipe.corpus.decontamination,
+    )
+
+
+def _card(road: Road) -> Make:
+    from tagarela_dagster.corpus.card.publish import publish_card
+
+    return partial(
+        publish_card,
+        lake=road.lake,
+        recipe=road.recipe,
+        manifests=road.published("clean"),
+        ledgers=road.ledgers(),
+    )
+
+
 WHOLE: dict[str, Callable[[Road], Make]] = {
     "variety_model": _variety_model,
     "perplexity_model": _perplexity_model,
     "classifiers": _classifiers,
     "clusters": _clusters,
+    "contamination": _contamination,
+    "card": _card,
 }
 SNAPSHOT: dict[str, Callable[[Road, str], Make]] = {
     "documents": _documents,

@@ -49,13 +49,15 @@ ROAD: dict[str, Station] = {
         Station("clusters", "whole", ("signatures", "filtered")),
         Station("deduped", "snapshot", ("filtered", "clusters")),
         Station("clean", "snapshot", ("deduped", "measured", "benchmarks")),
+        Station("contamination", "whole", ("clean", "benchmarks")),
         Station("held_out", "whole", ("clean",)),
         Station("tokenizer", "whole", ("clean",)),
         Station("tokens", "snapshot", ("clean", "tokenizer"), logic="2"),
+        Station("card", "whole", ("clean", "tokens")),
         Station("mixture", "whole", ("tokens",), logic="2"),
         Station("pretrain", "whole", ("mixture", "tokenizer")),
         Station("sft", "whole", ("pretrain",)),
-        Station("scores", "checkpoint", ("benchmarks", "held_out"), logic="2"),
+        Station("scores", "checkpoint", ("benchmarks", "held_out", "contamination"), logic="3"),
     )
 }
 """In the order of the flow."""

@@ -71,14 +71,16 @@ def test_the_graph_is_the_road(defs: dg.Definitions, road: Road) -> None:
         "clusters": ["filtered", "signatures"],
         "deduped": ["clusters", "filtered"],
         "clean": ["benchmarks", "deduped", "measured"],
+        "contamination": ["benchmarks", "clean"],
         "held_out": ["clean"],
         "tokenizer": ["clean"],
         "tokens": ["clean", "tokenizer"],
+        "card": ["clean", "tokens"],
         "mixture": ["tokens"],
         "pretrain": ["mixture", "tokenizer"],
         "checkpoints": ["pretrain"],
         "sft": ["pretrain"],
-        "scores": ["benchmarks", "checkpoints", "held_out"],
+        "scores": ["benchmarks", "checkpoints", "contamination", "held_out"],
     }
 
 
@@ -122,9 +124,9 @@ def test_stretches_are_cut_where_the_scope_changes(road: Road) -> None:
         ("documents", "measured", "signatures", "filtered"),
         ("clusters",),
         ("deduped", "clean"),
-        ("held_out", "tokenizer"),
+        ("contamination", "held_out", "tokenizer"),
         ("tokens",),
-        ("mixture", "pretrain", "sft"),
+        ("card", "mixture", "pretrain", "sft"),
         ("scores",),
     ]
 

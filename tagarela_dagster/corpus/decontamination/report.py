@@ -25,6 +25,8 @@ from tagarela_dagster.corpus.decontamination.kernel import META_KEY
 from tagarela_dagster.corpus.shards import read_batches
 from tagarela_dagster.corpus.stage import Outcome
 from tagarela_dagster.provenance.files import atomic_path, atomic_write
+from tagarela_dagster.provenance.lake import PartitionWriter
+from tagarela_dagster.provenance.manifest import Manifest, Shard
 from tagarela_dagster.recipe.decontamination import Decontamination
 
 ITEMS_NAME, REPORT_NAME = "items.parquet", "report.json"
@@ -215,3 +217,16 @@ def write_report(report: ContaminationReport, folder: Path) -> list[tuple[str, i
 
 def _share(part: int, whole: int) -> float | None:
     return round(part / whole, 6) if whole else None
+
+
+def publish_report(
+    writer: PartitionWriter,
+    *,
+    shards: Iterable[Path],
+    item_files: Sequence[Path],
+    section: Decontamination,
+) -> Manifest:
+    """Publish the report over the whole corpus; counts hold each task's shares."""
+    report = merge_reports(shards, item_files, section)
+    files = [Shard.of(writer.data, name, rows) for name, rows in write_report(report, writer.data)]
+    return writer.publish(files, {"tasks": report.tasks})
