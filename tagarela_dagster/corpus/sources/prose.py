@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ufeff\ufffe\uffff]")
-_SPACES = re.compile(r"[ \t\u00a0\u2000-\u200a\u202f\u3000]+")
-_LINE_END = re.compile(r"\r\n?|[\x0c\x85\u2028\u2029]")
+# Sets and literals, which ``re`` looks for several times faster than for alternatives.
+_LINE_END = re.compile(r"[\r\x0c\x85\u2028\u2029]")
+_SPACE = re.compile(r"[\t\u00a0\u2000-\u200a\u202f\u3000]")
+_SPACES = re.compile(r"  +")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _HYPHENATED = re.compile(r"[^\W\d_]-$")
 _ENDS = re.compile(r"[.!?:;…»”\")\]]$")
@@ -22,10 +24,10 @@ WRAP_WIDTHS = (40, 130)
 
 def tidy(text: str) -> str:
     """Plain line ends and spaces, no control characters or soft hyphens, no third blank line."""
-    text = _LINE_END.sub("\n", text).replace("\u00ad", "")
-    text = _CONTROL.sub("", text)
-    lines = (_SPACES.sub(" ", line).strip() for line in text.split("\n"))
-    return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
+    text = _LINE_END.sub("\n", text.replace("\r\n", "\n")).replace("\u00ad", "")
+    text = _SPACES.sub(" ", _SPACE.sub(" ", _CONTROL.sub("", text)))
+    text = "\n".join([line.strip() for line in text.split("\n")])
+    return (_BLANK_LINES.sub("\n\n", text) if "\n\n\n" in text else text).strip()
 
 
 def one_line(text: str | None) -> str:
