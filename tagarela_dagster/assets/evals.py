@@ -85,8 +85,8 @@ def _describe_scores(road: Road, manifest: Manifest) -> Mapping[str, Any]:
             "value": row["value"],
             "interval": f"{row['low']:.4f} – {row['high']:.4f}",
             "items": row["items"],
-            "contaminated": _share(row["contamination"]),
-            "on_clean_items": _share(row["clean_value"]),
+            "contaminated": _share(row.get("contamination")),
+            "on_clean_items": _share(row.get("clean_value")),
         }
         for row in rows
     ]

@@ -70,8 +70,17 @@ def build_tokens(road: Road) -> list[dg.AssetsDefinition]:
     def mixture(
         context: dg.AssetExecutionContext, road: dg.ResourceParam[Road]
     ) -> dg.MaterializeResult:
+        from tagarela_dagster.corpus.dedup.rehydration import repeats
         from tagarela_dagster.training.mixture import write_mixture
 
+        rehydration = road.recipe.tokens.rehydration
+        more: dict[str, Any] = {}
+        if rehydration.enabled:
+            clusters = road.lake.paths(road.lake.require("clusters"), "clusters.parquet")
+            more = {
+                "repeats": repeats(clusters, rehydration),
+                "usual_repeats": rehydration.repeats[1],
+            }
         plan = partial(
             write_mixture,
             lake=road.lake,
@@ -80,6 +89,7 @@ def build_tokens(road: Road) -> list[dg.AssetsDefinition]:
             context=road.recipe.training.model.context,
             sequences=road.recipe.training_sequences,
             seed=road.recipe.seed,
+            **more,
         )
         return materialize(context, road, "mixture", plan, _describe_mixture)
 

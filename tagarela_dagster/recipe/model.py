@@ -98,6 +98,7 @@ class Recipe(Section):
             "tokens": {"held_out_share": held_out["share"], "seed": self.seed},
             "mixture": {
                 "mixture": tokens.mixture.as_json(),
+                "rehydration": tokens.rehydration.as_json(),
                 "seed": self.seed,
                 "sequences": self.training_sequences,
                 "context": training.model.context,

@@ -7,8 +7,8 @@ from pydantic import field_validator
 from tagarela_dagster.recipe.base import Section
 
 PORTUGUESE_UP_TO_05 = {1: 1, 2: 2, 4: 3, 6: 4, 11: 5, 34: 4, 39: 5, 47: 4, 71: 3, 109: 2, 169: 1}
-"""FineWeb-2's repeats for Portuguese, at most 5 (arXiv 2506.20920; facts/dedup.md): from a cluster
-size on -> repeats. They follow how many documents of that size its filters removed."""
+"""FineWeb-2's repeats for Portuguese, at most 5 (arXiv 2506.20920, huggingface/fineweb-2): from a
+cluster size on -> repeats. They follow how many documents of that size its filters removed."""
 
 
 class Rehydration(Section):

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tagarela_dagster.recipe.base import Section
 from tagarela_dagster.recipe.mixture import Mixture
+from tagarela_dagster.recipe.rehydration import Rehydration
 
 
 class Tokenizer(Section):
@@ -25,4 +26,5 @@ class Tokens(Section):
     """From clean text to a training mixture."""
 
     tokenizer: Tokenizer = Tokenizer()
+    rehydration: Rehydration = Rehydration()
     mixture: Mixture = Mixture()

@@ -72,6 +72,8 @@ class Road:
     def reads(self, asset: str) -> tuple[str, ...]:
         """What a station reads, of the stations that the recipe asks for."""
         known = {SOURCE, *self.stations}
+        if asset == "mixture" and not self.recipe.tokens.rehydration.enabled:
+            known -= {"clusters"}
         return tuple(read for read in ROAD[asset].reads if read in known)
 
     @cached_property

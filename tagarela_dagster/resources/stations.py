@@ -54,7 +54,7 @@ ROAD: dict[str, Station] = {
         Station("tokenizer", "whole", ("clean",)),
         Station("tokens", "snapshot", ("clean", "tokenizer"), logic="2"),
         Station("card", "whole", ("clean", "tokens")),
-        Station("mixture", "whole", ("tokens",), logic="2"),
+        Station("mixture", "whole", ("tokens", "clusters"), logic="2"),
         Station("pretrain", "whole", ("mixture", "tokenizer")),
         Station("sft", "whole", ("pretrain",)),
         Station("scores", "checkpoint", ("benchmarks", "held_out", "contamination"), logic="3"),

@@ -28,7 +28,17 @@ STOP_SECONDS = 60
 LOCATION = "__repository__@tagarela_dagster.definitions"
 GROUPS = {
     "sources": {"jornal", "diario"},
-    "corpus": {"documents", "measured", "signatures", "filtered", "clusters", "deduped", "clean"},
+    "corpus": {
+        "documents",
+        "measured",
+        "signatures",
+        "filtered",
+        "clusters",
+        "deduped",
+        "clean",
+        "contamination",
+        "card",
+    },
     "tokens": {"tokenizer", "tokens", "mixture"},
     "training": {"pretrain", "checkpoints", "sft"},
     "evals": {"benchmarks", "held_out", "scores"},

@@ -49,7 +49,7 @@ def derive_repeats(
 
     A size whose removal rate, averaged over its ``window`` neighbours, is at or above the rate of
     the whole corpus gets 1; the lowest rate gets ``most``; between them it is linear, rounded
-    (FineWeb-2; facts/dedup.md).
+    (FineWeb-2, arXiv 2506.20920).
 
     Args:
         removed: cluster size -> share of its documents that the filters removed, 0 to 1.
