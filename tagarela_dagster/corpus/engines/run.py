@@ -1,25 +1,51 @@
 """Run the ranks of a stage with one of datatrove's executors.
 
 One place decides how corpus work is run: every engine takes the same step and gives the same
-bytes. Worker processes watch their parent: a run worker that is killed leaves none behind.
+bytes. Every process that is started here watches the one that started it: a run worker that is
+killed leaves none behind.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import multiprocess
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 from loguru import logger
 
 from tagarela_dagster.corpus.engines.settings import EngineError, engine_name, slurm_settings
-from tagarela_dagster.provenance.parent import exit_with_parent
+from tagarela_dagster.provenance.lease import process_start
+from tagarela_dagster.provenance.parent import exit_with_parent, exit_with_process
 
 PARALLEL_BYTES = 2_000_000
 """Compressed input below which one process does all: about a second of work."""
+CORPUS = "tagarela_dagster.corpus"
+PRELOADED = (
+    "datatrove.executor.local",
+    f"{CORPUS}.reading",
+    f"{CORPUS}.filtering.measure",
+    f"{CORPUS}.filtering.decide",
+    f"{CORPUS}.dedup.signatures",
+    f"{CORPUS}.dedup.deduped",
+    f"{CORPUS}.cleaning",
+)
+"""What the server imports that worker processes are forked from: once, not in every worker."""
+
+_is_running = False
+
+
+def _end_with_stage() -> None:
+    """In a process forked while a stage runs (datatrove's queue has one): end with the stage."""
+    if _is_running:
+        exit_with_parent()
+
+
+os.register_at_fork(after_in_child=_end_with_stage)
 
 
 def bytes_on_disk(paths: Iterable[Path]) -> int:
@@ -28,14 +54,19 @@ def bytes_on_disk(paths: Iterable[Path]) -> int:
 
 
 class _Watched(PipelineStep):
-    """First step of every pipeline: end a worker process whose parent is gone."""
+    """First step of every pipeline: end a worker process whose parent or owner is gone.
+
+    The owner is the process that runs the stage. On another host it is not to be seen, and the
+    cluster ends the ranks of a job that is gone.
+    """
 
     type = "Tagarela"
-    name = "watch parent"
+    name = "watch owner"
 
     def __init__(self) -> None:
         super().__init__()
         self.owner = os.getpid()
+        self.started = process_start(self.owner)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore in a worker process, before datatrove logs its first line there."""
@@ -45,6 +76,7 @@ class _Watched(PipelineStep):
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
         if os.getpid() != self.owner:
             exit_with_parent()
+            exit_with_process(self.owner, self.started)
         return data
 
 
@@ -69,14 +101,23 @@ def run_ranks(
     engine = engine_name()
     pipeline = [_Watched(), step]
     workers = min(workers, ranks)
-    if engine == "local" or input_bytes < PARALLEL_BYTES:
-        LocalPipelineExecutor(
+    if input_bytes < PARALLEL_BYTES or (engine == "local" and workers == 1):
+        # What the executor would do, without its manager process, logs and statistics: a small
+        # refresh is made of many such jobs.
+        for rank in range(ranks):
+            step.run(None, rank, ranks)
+        return
+    if engine == "local":
+        multiprocess.set_forkserver_preload(list(PRELOADED))
+        executor = LocalPipelineExecutor(
             pipeline=pipeline,
             tasks=ranks,
-            workers=1 if input_bytes < PARALLEL_BYTES else workers,
+            workers=workers,
             logging_dir=str(logging_dir),
             start_method="forkserver",
-        ).run()
+        )
+        with _running():
+            executor.run()
         return
     if engine == "ray":
         from tagarela_dagster.corpus.engines.ray import run_on_ray
@@ -87,6 +128,16 @@ def run_ranks(
 
         run_on_slurm(pipeline, ranks, workers, logging_dir, slurm_settings())
     _check(engine, ranks, logging_dir)
+
+
+@contextmanager
+def _running() -> Iterator[None]:
+    global _is_running
+    _is_running = True
+    try:
+        yield
+    finally:
+        _is_running = False
 
 
 def _check(engine: str, ranks: int, logging_dir: Path) -> None:
