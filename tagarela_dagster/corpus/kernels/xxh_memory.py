@@ -64,3 +64,13 @@ leading_zeros = _count_zeros("ctlz")
 """Zero bits above the highest one of a uint64; 64 of zero."""
 trailing_zeros = _count_zeros("cttz")
 """Zero bits below the lowest one of a uint64; 64 of zero."""
+
+
+@intrinsic
+def count_ones(typing_context: Any, value: Any) -> Any:
+    """``count_ones(value)``: the bits of a uint64 that are 1."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.int64(types.uint64), generate
