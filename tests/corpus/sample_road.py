@@ -55,7 +55,7 @@ class Fates:
     edits: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
-def drive(root: Path, recipe: Recipe) -> Fates:
+def drive(root: Path, recipe: Recipe, workers: int = 1) -> Fates:
     """Take every source of the recipe from its files to clean documents."""
     lake, corpus = Lake(root), recipe.corpus
     partitions = []
@@ -69,15 +69,17 @@ def drive(root: Path, recipe: Recipe) -> Fates:
                     source,
                     shard_bytes=corpus.shard_megabytes * 1_000_000,
                     max_document_bytes=corpus.max_document_megabytes * 1_000_000,
+                    workers=workers,
                 )
     for key in partitions:
         with _writer(lake, "measured", key) as out:
-            measure_partition(out, _shards(lake, key, ("documents", "kept/")), corpus)
+            documents = _shards(lake, key, ("documents", "kept/"))
+            measure_partition(out, documents, corpus, workers=workers)
         measured = _shards(lake, key, ("measured", "kept/"))
         with _writer(lake, "signatures", key) as out:
-            sign_partition(out, measured, corpus.dedup.minhash)
+            sign_partition(out, measured, corpus.dedup.minhash, workers=workers)
         with _writer(lake, "filtered", key) as out:
-            decide_partition(out, measured, corpus)
+            decide_partition(out, measured, corpus, workers=workers)
     with _writer(lake, "clusters") as out:
         ranks = {name: source.rank for name, source in recipe.sources.items()}
         clusters = cluster_partitions(
@@ -98,7 +100,7 @@ def drive(root: Path, recipe: Recipe) -> Fates:
         with _writer(lake, "clean", key) as out:
             shards = _shards(lake, key, ("measured", "kept/"), ("deduped", "decisions/"))
             kernel = partial(decontamination.make_kernel, items, corpus.decontamination)
-            clean_partition(out, shards, kernel)
+            clean_partition(out, shards, kernel, workers=workers)
     return _collect(lake, partitions)
 
 
