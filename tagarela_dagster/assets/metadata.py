@@ -36,6 +36,8 @@ def describe_documents(road: Road, manifest: Manifest) -> dict[str, Any]:
         "quarantined": ledger.quarantined,
         "ledger": ledger_table(ledger),
     }
+    if ledger.varieties:
+        metadata["varieties"] = variety_table(ledger)
     if sample := _sample(road, manifest, "kept/", ("title", "text")):
         metadata["sample_kept"] = sample
     if sample := _sample(road, manifest, "dropped/", ("reason", "text")):
@@ -79,6 +81,19 @@ def ledger_table(ledger: Ledger) -> dg.TableMetadataValue:
     rows += [(f"- edit: {name}", 0, removed) for name, removed in sorted(ledger.edits.items())]
     rows.append(("= kept", ledger.documents_kept, ledger.bytes_kept))
     return table({"account": name, "documents": n, "bytes": size} for name, n, size in rows)
+
+
+def variety_table(ledger: Ledger) -> dg.TableMetadataValue:
+    """What came in and what is left, by variety."""
+    return table(
+        {
+            "variety": name,
+            "documents_in": part.documents_in,
+            "documents_kept": part.documents_kept,
+            "bytes_kept": part.bytes_kept,
+        }
+        for name, part in sorted(ledger.varieties.items())
+    )
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> dg.TableMetadataValue:

@@ -11,7 +11,7 @@ from html import escape
 
 from tagarela_dagster.corpus.ledger import Ledger
 
-WIDTH, HEIGHT = 1120, 520
+WIDTH, HEIGHT = 1030, 520
 TOP, LEFT, NODE = 34, 150, 12
 GAP = 4
 REASONS_SHOWN = 4
