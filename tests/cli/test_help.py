@@ -12,6 +12,8 @@ TEACHES: dict[str, tuple[str, ...]] = {
         "{stage, source, snapshot, documents_in, documents_kept, dropped: {reason: documents}, "
         "bytes_in, bytes_kept}",
         "--json",
+        "--by",
+        "--picture",
     ),
     "filter": (
         "Parquet or JSONL",
@@ -41,6 +43,10 @@ TEACHES: dict[str, tuple[str, ...]] = {
         "Hugging Face layout",
         "--json",
     ),
+    "trace": ("Follow a document through every stage", "ID|URL|HOST|HASH", "--json"),
+    "forget": ("keep it out", "tombstone", "--copies", "tagarela materialize"),
+    "verify": ("compare it with its hash", "--repair", "Exit code 1"),
+    "export": ("Croissant", "SHA256SUMS", "datasets.load_dataset", "OUT"),
     "chat": ("Talk to a model", "Ctrl-D ends it", "the recipe's own"),
 }
 

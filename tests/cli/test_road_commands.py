@@ -48,7 +48,7 @@ def test_ledger_rows_have_the_keys_that_programs_rely_on(folder: Path, tagarela:
     said = tagarela("ledger", "--recipe", folder / "par.yaml", "--json")
     assert (said.code, said.err) == (0, "")
     rows = json.loads(said.out)
-    assert [tuple(row)[: len(CONTRACT)] for row in rows] == [CONTRACT] * 6
+    assert [tuple(row)[: len(CONTRACT)] for row in rows] == [CONTRACT] * 8
     assert {name: rows[0][name] for name in CONTRACT} == {
         "stage": "documents",
         "source": "diario",
