@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Any
+
+from pydantic import Field, field_serializer, model_validator
 
 from tagarela_dagster.recipe.base import Section
 from tagarela_dagster.recipe.card import Card
@@ -19,7 +21,9 @@ from tagarela_dagster.recipe.filtering import (
     Repetition,
 )
 from tagarela_dagster.recipe.models import Models
+from tagarela_dagster.recipe.overrides import Override, merged
 from tagarela_dagster.recipe.portuguese import Portuguese
+from tagarela_dagster.recipe.sources import SourceName
 
 
 class Corpus(Section):
@@ -38,7 +42,30 @@ class Corpus(Section):
     dedup: Dedup = Dedup()
     decontamination: Decontamination = Decontamination()
     card: Card = Card()
+    overrides: dict[SourceName, Override] = {}
+    """Thresholds of a source that differ from those above."""
     shard_megabytes: int = Field(default=64, ge=1, le=4096)
     """Text bytes after which a document shard is closed (10^6 bytes)."""
     max_document_megabytes: int = Field(default=16, ge=1, le=1024)
     """A record with more text than this is quarantined."""
+
+    @model_validator(mode="after")
+    def _language_is_measured(self) -> Corpus:
+        for source, override in self.overrides.items():
+            language = override.language
+            if "enabled" in language.model_fields_set and language.enabled > self.language.enabled:
+                raise ValueError(
+                    f"overrides.{source}.language.enabled is true, but no language is identified "
+                    "while corpus.language.enabled is false: turn it on there"
+                )
+        return self
+
+    @field_serializer("overrides", when_used="json")
+    def _overrides_as_given(self, overrides: dict[str, Override]) -> dict[str, Any]:
+        return {source: override.as_json() for source, override in overrides.items()}
+
+    def for_source(self, source: str) -> Corpus:
+        """These sections as they are for the decisions of one source."""
+        override = self.overrides.get(source)
+        base = self.model_copy(update={"overrides": {}})
+        return merged(base, override) if override else base

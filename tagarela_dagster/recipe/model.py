@@ -13,6 +13,9 @@ from tagarela_dagster.recipe.sources import Source, SourceName
 from tagarela_dagster.recipe.tokens import Tokens
 from tagarela_dagster.recipe.training import Training
 
+PER_SOURCE = ("documents", "filtered")
+"""Assets whose partitions of one source do not depend on what the recipe says of another."""
+
 
 class Recipe(Section):
     """What to build: sources, corpus rules, tokens, training, evaluation."""
@@ -36,13 +39,21 @@ class Recipe(Section):
         unknown = sorted(self.corpus.models.source_names - set(self.sources))
         if unknown:
             raise ValueError(f"corpus.models is to be trained on {unknown}, not among the sources")
+        unknown = sorted(set(self.corpus.overrides) - set(self.sources))
+        if unknown:
+            known = ", ".join(self.sources)
+            raise ValueError(f"corpus.overrides names {unknown}, not among the sources: {known}")
         missing = sorted(set(self.sources) - set(mixture.sources))
         if mixture.by == "weights" and missing:
             raise ValueError(f"tokens.mixture.by is 'weights', but {missing} have no weight")
         return self
 
-    def section(self, asset: str) -> dict[str, Any]:
+    def section(self, asset: str, source: str | None = None) -> dict[str, Any]:
         """The part of the recipe that decides what ``asset`` contains.
+
+        Args:
+            source: decides about a partition of this source alone, where an asset's partitions
+                differ by more than their inputs (PER_SOURCE).
 
         Raises:
             KeyError: no such asset.
@@ -50,7 +61,8 @@ class Recipe(Section):
         corpus, tokens, training = self.corpus, self.tokens, self.training
         if asset in self.sources:
             return {"source": self.sources[asset].as_json()}
-        sources = {name: source.as_json() for name, source in self.sources.items()}
+        own = [source] if source else list(self.sources)
+        sources = {name: self.sources[name].as_json() for name in own}
         readers = {name: source.reader for name, source in self.sources.items()}
         ranks = {name: source.rank for name, source in self.sources.items()}
         limits = {
@@ -66,14 +78,17 @@ class Recipe(Section):
             "models": corpus.models.measured(),
         }
         rules = ("licenses", "language", "repetition", "quality", "c4", "madlad", "pii")
+        # What an override comes to, so that one that changes nothing makes nothing stale.
+        decisions = corpus.for_source(source) if source else corpus
         held_out = self.evals.held_out.as_json()
         sections: dict[str, dict[str, Any]] = {
             "documents": {"sources": sources, **limits},
             "measured": measures,
             "filtered": {
-                **{rule: getattr(corpus, rule).as_json() for rule in rules},
-                "limits": corpus.portuguese.limits.as_json(),
+                **{rule: getattr(decisions, rule).as_json() for rule in rules},
+                "limits": decisions.portuguese.limits.as_json(),
                 "models": corpus.models.thresholds(),
+                **({} if source else {"overrides": corpus.as_json()["overrides"]}),
             },
             **{
                 name: {**section, "seed": self.seed}

@@ -24,7 +24,7 @@ from tagarela_dagster.provenance.fingerprint import code_version, fingerprint
 from tagarela_dagster.provenance.lake import Lake, MissingPartitionError, PartitionWriter
 from tagarela_dagster.provenance.manifest import MANIFEST_NAME, Manifest
 from tagarela_dagster.recipe.load import SCALE_VARIABLE, load_recipe
-from tagarela_dagster.recipe.model import Recipe
+from tagarela_dagster.recipe.model import PER_SOURCE, Recipe
 from tagarela_dagster.recipe.models import MODEL_ASSETS
 from tagarela_dagster.resources.gates import GATES
 from tagarela_dagster.resources.home import Home
@@ -96,12 +96,9 @@ class Road:
         return sorted({p for name in self.recipe.sources for p in self.lake.partitions(name)})
 
     def section(self, asset: str, partition: str | None) -> dict[str, Any]:
-        """Recipe section of one partition: of ``documents``, only its own source's."""
-        section = self.recipe.section(asset)
-        if asset == "documents" and partition:
-            source = self.source_of(partition)
-            section = {**section, "sources": {source: section["sources"][source]}}
-        return section
+        """Recipe section of one partition, of its own source alone where the asset has that."""
+        own = self.source_of(partition) if partition and asset in PER_SOURCE else None
+        return self.recipe.section(asset, own)
 
     def source_of(self, partition: str) -> str:
         """Name of a partition's source. Raises KeyError for one the recipe does not have."""

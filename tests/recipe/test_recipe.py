@@ -6,6 +6,7 @@ import pytest
 
 from tagarela_dagster.provenance.fingerprint import fingerprint
 from tagarela_dagster.recipe import Recipe, RecipeError, load_recipe
+from tagarela_dagster.recipe.model import PER_SOURCE
 
 SOURCES = """
 sources:
@@ -65,6 +66,26 @@ def test_an_unknown_key_names_file_key_and_what_is_known(tmp_path: Path) -> None
         ),
         ("tokens: {mixture: {sources: {twitter: {weight: 1}}}}", "['twitter'], not among"),
         ("tokens: {mixture: {by: weights, sources: {oscar: {}}}}", "['wikipedia'] have no weight"),
+        (
+            "corpus: {overrides: {leis: {quality: {min_words: 9}}}}",
+            "corpus.overrides names ['leis'], not among the sources: oscar, wikipedia",
+        ),
+        (
+            "corpus: {overrides: {oscar: {quality: {min_wrods: 9}}}}",
+            "corpus.overrides.oscar.quality.min_wrods is not a known key; known here: char_dup",
+        ),
+        (
+            "corpus: {overrides: {oscar: {pii: {action: drop}}}}",
+            "corpus.overrides.oscar.pii is not a known key; known here: c4, language, madlad",
+        ),
+        (
+            "corpus: {overrides: {oscar: {quality: {stop_words: [de]}}}}",
+            "corpus.overrides.oscar: quality.stop_words cannot differ by source",
+        ),
+        (
+            "corpus: {language: {enabled: false}, overrides: {oscar: {language: {enabled: true}}}}",
+            "overrides.oscar.language.enabled is true, but no language is identified",
+        ),
     ],
 )
 def test_a_bad_value_names_key_value_and_range(tmp_path: Path, yaml: str, says: str) -> None:
@@ -116,6 +137,34 @@ def test_a_section_changes_only_with_what_decides_it(tmp_path: Path) -> None:
     for asset in ("documents", "signatures", "clusters", "tokenizer", "pretrain", "scores"):
         assert fingerprint(base.section(asset)) == fingerprint(stricter.section(asset))
     assert fingerprint(base.section("filtered")) != fingerprint(stricter.section("filtered"))
+
+
+def test_an_override_says_only_what_differs_and_inherits_the_rest(tmp_path: Path) -> None:
+    yaml = (
+        "corpus:\n  quality: {min_words: 60}\n  overrides:\n    oscar:\n"
+        "      quality: {max_words: 900}\n      repetition: {dup_n_grams: {5: 0.3}}\n"
+    )
+    corpus = load_recipe(write(tmp_path, "r.yaml", f"name: r\n{yaml}\n" + SOURCES)).corpus
+    own = corpus.for_source("oscar")
+    assert (own.quality.min_words, own.quality.max_words) == (60, 900)
+    assert own.repetition.dup_n_grams == {**corpus.repetition.dup_n_grams, 5: 0.3}
+    assert own.repetition.dup_line_frac == corpus.repetition.dup_line_frac
+    assert corpus.for_source("wikipedia") == corpus.model_copy(update={"overrides": {}})
+    given = {"oscar": {"quality": {"max_words": 900}, "repetition": {"dup_n_grams": {"5": 0.3}}}}
+    assert corpus.as_json()["overrides"] == given
+
+
+def test_an_override_of_one_source_decides_its_own_partitions_alone(tmp_path: Path) -> None:
+    def sections(yaml: str) -> list[str]:
+        recipe = load_recipe(write(tmp_path, "r.yaml", f"name: r\n{yaml}\n" + SOURCES))
+        kinds = [(asset, name) for asset in PER_SOURCE for name in ("oscar", "wikipedia")]
+        return [fingerprint(recipe.section(*kind)) for kind in [*kinds, ("measured", None)]]
+
+    base = sections("")
+    other = sections("corpus: {overrides: {oscar: {quality: {min_words: 9}}}}")
+    assert [a == b for a, b in zip(base, other, strict=True)] == [True, True, False, True, True]
+    # An override that comes to the same makes nothing stale.
+    assert sections("corpus: {overrides: {oscar: {quality: {min_words: 50}}}}") == base
 
 
 def test_the_path_of_a_source_stays_out_of_its_fingerprint(tmp_path: Path) -> None:

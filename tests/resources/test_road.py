@@ -163,6 +163,12 @@ def test_a_changed_section_makes_stale_what_depends_on_it_and_nothing_else(
     assert len(stale) == sum(1 if asset == "clusters" else len(BOTH) for asset in assets)
 
 
+def test_thresholds_of_one_source_make_only_its_own_decisions_stale(folder: Path) -> None:
+    lay_corpus(open_road(folder), BOTH)
+    more = "corpus: {overrides: {jornal: {quality: {min_words: 9}}}}\n"
+    assert set(not_fresh(open_road(folder, more))) == {"filtered[jornal@2026-01]"}
+
+
 def test_a_source_that_is_read_differently_makes_only_its_own_documents_stale(
     folder: Path,
 ) -> None:

@@ -2,7 +2,8 @@
 
 No text is read: a decision needs the columns COLUMNS of the measured shard. Order: licence gate,
 empty, language, Gopher repetition, FineWeb quality, Gopher quality, personal data (where the
-recipe drops for it). The first rule that a document fails gives the reason.
+recipe drops for it). The first rule that a document fails gives the reason. A source with
+``overrides`` in the recipe has rules of its own.
 """
 
 from __future__ import annotations
@@ -51,15 +52,34 @@ class Decide:
     """Reasons of the documents of a measured batch, without their text."""
 
     def __init__(self, corpus: Corpus) -> None:
-        self.corpus = corpus
-        self.rules = recipe_rules(corpus)
+        self.usual = _Rules(corpus)
+        self.own = {name: _Rules(corpus.for_source(name)) for name in sorted(corpus.overrides)}
 
     def __call__(self, batch: pa.RecordBatch) -> pa.Array:
         """(rows,) string: why each document is dropped, null to keep it.
 
         Args:
-            batch: MEASURED_SCHEMA, or at least COLUMNS of it.
+            batch: MEASURED_SCHEMA, or at least COLUMNS of it; of any sources.
         """
+        names = pc.unique(batch.column("source")).to_pylist()
+        if len(names) == 1:
+            return pa.array(self.own.get(names[0], self.usual)(batch), pa.string())
+        by_source = [(name, self.own[name]) for name in names if name in self.own]
+        reasons = np.array(self.usual(batch), object)
+        for name, rules in by_source:
+            rows = pc.equal(batch.column("source"), name)
+            reasons[rows.to_numpy(zero_copy_only=False)] = rules(batch.filter(rows))
+        return pa.array(reasons, pa.string())
+
+
+class _Rules:
+    """The rules of one source, or of every source without overrides."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self.corpus = corpus
+        self.rules = recipe_rules(corpus)
+
+    def __call__(self, batch: pa.RecordBatch) -> list[str | None]:
         reasons = self._licenses(batch)
         signals = read_signals(batch)
         _fill(reasons, decide(signals, [EMPTY]))
@@ -67,7 +87,7 @@ class Decide:
             _fill(reasons, self._languages(batch))
         if self.rules:
             _fill(reasons, decide(signals, self.rules))
-        return pa.array(reasons, pa.string())
+        return reasons
 
     def _licenses(self, batch: pa.RecordBatch) -> list[str | None]:
         names = pc.dictionary_encode(batch.column("license"))
