@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -15,7 +16,7 @@ from tagarela_dagster.assets.metadata import (
 )
 from tagarela_dagster.assets.step import materialize, station_arguments
 from tagarela_dagster.provenance.manifest import Manifest
-from tagarela_dagster.resources.making import making
+from tagarela_dagster.resources.making import make
 from tagarela_dagster.resources.road import Road
 
 CORPUS_LOOK: dict[str, Any] = {
@@ -106,8 +107,6 @@ def _asset(road: Road, name: str, room: Room) -> dg.AssetsDefinition:
     def station(
         context: dg.AssetExecutionContext, road: dg.ResourceParam[Road]
     ) -> dg.MaterializeResult:
-        partition = context.partition_key if context.has_partition_key else None
-        make = making(road, name, partition)
-        return materialize(context, road, name, make, room.describe)
+        return materialize(context, road, name, partial(make, road), room.describe)
 
     return station

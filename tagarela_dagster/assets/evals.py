@@ -9,6 +9,7 @@ import dagster as dg
 
 from tagarela_dagster.assets.metadata import describe_shards, table
 from tagarela_dagster.assets.step import materialize, station_arguments
+from tagarela_dagster.provenance.lake import PartitionWriter
 from tagarela_dagster.provenance.manifest import Manifest
 from tagarela_dagster.resources.road import Road
 
@@ -43,13 +44,15 @@ def build_evals(road: Road) -> list[dg.AssetsDefinition]:
     ) -> dg.MaterializeResult:
         from tagarela_dagster.corpus.held_out import publish_held_out
 
-        shards = [path for m in road.published("clean") for path in road.lake.paths(m, "kept/")]
-        select = partial(
-            publish_held_out,
-            shards=shards,
-            section=road.recipe.evals.held_out,
-            seed=road.recipe.seed,
-        )
+        def select(out: PartitionWriter) -> Manifest:
+            clean = road.published("clean")
+            return publish_held_out(
+                out,
+                shards=[path for m in clean for path in road.lake.paths(m, "kept/")],
+                section=road.recipe.evals.held_out,
+                seed=road.recipe.seed,
+            )
+
         return materialize(context, road, "held_out", select, describe_shards)
 
     @dg.asset(

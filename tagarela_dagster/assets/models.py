@@ -1,6 +1,7 @@
 """Model assets: what scores documents while they are measured, trained on named sources."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -8,7 +9,7 @@ import dagster as dg
 from tagarela_dagster.assets.metadata import table
 from tagarela_dagster.assets.step import materialize, station_arguments
 from tagarela_dagster.provenance.manifest import Manifest
-from tagarela_dagster.resources.making import making
+from tagarela_dagster.resources.making import make
 from tagarela_dagster.resources.road import Road
 
 MODELS_LOOK: dict[str, Any] = {"group_name": "models", "owners": ["team:corpus"]}
@@ -38,7 +39,7 @@ def _asset(road: Road, name: str) -> dg.AssetsDefinition:
     def station(
         context: dg.AssetExecutionContext, road: dg.ResourceParam[Road]
     ) -> dg.MaterializeResult:
-        return materialize(context, road, name, making(road, name), _describe)
+        return materialize(context, road, name, partial(make, road), _describe)
 
     return station
 

@@ -1,13 +1,13 @@
 """Token assets: tokenizer, token shards, mixture."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import dagster as dg
 
 from tagarela_dagster.assets.metadata import describe_documents, describe_shards, table
 from tagarela_dagster.assets.step import materialize, station_arguments
+from tagarela_dagster.provenance.lake import PartitionWriter
 from tagarela_dagster.provenance.manifest import Manifest
 from tagarela_dagster.resources.home import workers
 from tagarela_dagster.resources.road import Road
@@ -28,17 +28,16 @@ def build_tokens(road: Road) -> list[dg.AssetsDefinition]:
     ) -> dg.MaterializeResult:
         from tagarela_dagster.training.tokenizer import train_on_partitions
 
-        shards = {
-            m.partition or "": road.kept_shards("clean", m.partition or "")
-            for m in road.published("clean")
-        }
-        train = partial(
-            train_on_partitions,
-            shards=shards,
-            section=road.recipe.tokens.tokenizer,
-            held_out_share=road.recipe.evals.held_out.share,
-            seed=road.recipe.seed,
-        )
+        def train(out: PartitionWriter) -> Manifest:
+            clean = road.published("clean")
+            return train_on_partitions(
+                out,
+                shards={m.partition or "": road.lake.paths(m, "kept/") for m in clean},
+                section=road.recipe.tokens.tokenizer,
+                held_out_share=road.recipe.evals.held_out.share,
+                seed=road.recipe.seed,
+            )
+
         return materialize(context, road, "tokenizer", train, describe_shards)
 
     @dg.asset(
@@ -51,14 +50,16 @@ def build_tokens(road: Road) -> list[dg.AssetsDefinition]:
     ) -> dg.MaterializeResult:
         from tagarela_dagster.training.token_shards import tokenize_partition
 
-        tokenize = partial(
-            tokenize_partition,
-            shards=road.beside(context.partition_key, ("clean", "kept/")),
-            tokenizer=road.lake.data("tokenizer"),
-            held_out_share=road.recipe.evals.held_out.share,
-            seed=road.recipe.seed,
-            workers=workers(),
-        )
+        def tokenize(out: PartitionWriter) -> Manifest:
+            return tokenize_partition(
+                out,
+                shards=road.beside(out.partition or "", ("clean", "kept/")),
+                tokenizer=road.lake.data("tokenizer"),
+                held_out_share=road.recipe.evals.held_out.share,
+                seed=road.recipe.seed,
+                workers=workers(),
+            )
+
         return materialize(context, road, "tokens", tokenize, _describe_tokens)
 
     @dg.asset(
@@ -73,24 +74,26 @@ def build_tokens(road: Road) -> list[dg.AssetsDefinition]:
         from tagarela_dagster.corpus.dedup.rehydration import repeats
         from tagarela_dagster.training.mixture import write_mixture
 
-        rehydration = road.recipe.tokens.rehydration
-        more: dict[str, Any] = {}
-        if rehydration.enabled:
-            clusters = road.lake.paths(road.lake.require("clusters"), "clusters.parquet")
-            more = {
-                "repeats": repeats(clusters, rehydration),
-                "usual_repeats": rehydration.repeats[1],
-            }
-        plan = partial(
-            write_mixture,
-            lake=road.lake,
-            manifests=road.published("tokens"),
-            section=road.recipe.tokens.mixture,
-            context=road.recipe.training.model.context,
-            sequences=road.recipe.training_sequences,
-            seed=road.recipe.seed,
-            **more,
-        )
+        def plan(out: PartitionWriter) -> Manifest:
+            rehydration = road.recipe.tokens.rehydration
+            more: dict[str, Any] = {}
+            if rehydration.enabled:
+                clusters = road.lake.paths(road.lake.require("clusters"), "clusters.parquet")
+                more = {
+                    "repeats": repeats(clusters, rehydration),
+                    "usual_repeats": rehydration.repeats[1],
+                }
+            return write_mixture(
+                out,
+                lake=road.lake,
+                manifests=road.published("tokens"),
+                section=road.recipe.tokens.mixture,
+                context=road.recipe.training.model.context,
+                sequences=road.recipe.training_sequences,
+                seed=road.recipe.seed,
+                **more,
+            )
+
         return materialize(context, road, "mixture", plan, _describe_mixture)
 
     return [tokenizer, tokens, mixture]

@@ -19,8 +19,17 @@ from tagarela_dagster.resources.takedown import tombstones_of
 Make = Callable[[PartitionWriter], Manifest]
 
 
+def make(road: Road, writer: PartitionWriter) -> Manifest:
+    """Write the partition of a corpus station that ``writer`` holds.
+
+    Inputs are looked up now and not before: the hashes that the manifest will name are older, so
+    an input that is made again meanwhile leaves the partition stale and never wrong.
+    """
+    return making(road, writer.asset, writer.partition)(writer)
+
+
 def making(road: Road, asset: str, partition: str | None = None) -> Make:
-    """What writes a partition of a corpus station, given its writer."""
+    """What writes a partition of a corpus station from its inputs as they are now."""
     if partition is None:
         return WHOLE[asset](road)
     return SNAPSHOT[asset](road, partition)
