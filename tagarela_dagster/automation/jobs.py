@@ -11,12 +11,14 @@ from tagarela_dagster.assets.partitions import CHECKPOINTS
 from tagarela_dagster.automation.drive import drive
 from tagarela_dagster.automation.orphans import end_orphans
 from tagarela_dagster.provenance.fingerprint import fingerprint
+from tagarela_dagster.recipe.models import MODEL_ASSETS
 from tagarela_dagster.resources.road import Road
 from tagarela_dagster.resources.stations import ROAD
 
 CORPUS_STATIONS = (
     "benchmarks",
     "documents",
+    *MODEL_ASSETS,
     "measured",
     "signatures",
     "filtered",

@@ -11,7 +11,12 @@ import pytest
 
 import tagarela_dagster
 from tagarela_dagster.automation.drive import stretches
-from tagarela_dagster.automation.jobs import NIGHT_CRON, NIGHT_TIMEZONE
+from tagarela_dagster.automation.jobs import (
+    CORPUS_STATIONS,
+    NIGHT_CRON,
+    NIGHT_TIMEZONE,
+    TRAIN_STATIONS,
+)
 from tagarela_dagster.automation.selection import expand
 from tagarela_dagster.definitions import build_definitions
 from tagarela_dagster.recipe import load_recipe
@@ -116,6 +121,11 @@ def test_schedule_and_sensor_run_by_default(defs: dg.Definitions) -> None:
     assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
     for job in ("demo", "corpus", "train", "evaluate"):
         assert defs.resolve_job_def(job).name == job
+
+
+def test_every_station_but_scores_belongs_to_one_of_the_two_refreshing_jobs() -> None:
+    stations = [*CORPUS_STATIONS, *TRAIN_STATIONS, "scores"]
+    assert sorted(stations) == sorted(ROAD)
 
 
 def test_stretches_are_cut_where_the_scope_changes(road: Road) -> None:
