@@ -72,6 +72,7 @@ def materialize(
         if state == "fresh" and not forced:
             context.log.info(f"{name} is fresh: nothing to do")
             manifest = road.lake.require(asset, partition)
+            road.lake.sweep(asset, partition)
             break
         context.log.info(f"{name} is {'forced' if forced else state}")
         try:

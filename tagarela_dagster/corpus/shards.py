@@ -1,7 +1,8 @@
 """Document shards: Parquet with zstd, row groups bounded by bytes so that readers stream.
 
 Writing: rows collect until a row group holds ``ROW_GROUP_BYTES`` of text; a shard is closed after
-``shard_bytes``. Every file appears under its final name only when it is whole.
+``shard_bytes``. Every file appears under its final name only when it is whole; two processes that
+write the same shard (one of them was given up for dead) don't disturb each other.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from types import TracebackType
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from tagarela_dagster.provenance.files import settle, temporary_path
 
 ROW_GROUP_BYTES = 8_000_000
 ROW_GROUP_ROWS = 4_096
@@ -36,6 +39,7 @@ class ShardWriter:
         self._shard_rows = 0
         self._writer: pq.ParquetWriter | None = None
         self._path: Path | None = None
+        self._temporary: Path | None = None
 
     def __enter__(self) -> ShardWriter:
         return self
@@ -49,7 +53,7 @@ class ShardWriter:
         if kind is None:
             self._flush()
             self._close()
-        elif self._writer:
+        elif self._writer and self._temporary:
             self._writer.close()
             self._temporary.unlink(missing_ok=True)
 
@@ -67,17 +71,13 @@ class ShardWriter:
             self._flush()
             self._close()
 
-    @property
-    def _temporary(self) -> Path:
-        assert self._path is not None
-        return self._path.with_name(f".{self._path.name}.partial")
-
     def _flush(self) -> None:
         if not self._pending:
             return
         if self._writer is None:
             suffix = f"-{len(self.written):03d}" if self.shard_bytes else ""
             self._path = self.folder / f"{self.name}{suffix}.parquet"
+            self._temporary = temporary_path(self._path)
             self.folder.mkdir(parents=True, exist_ok=True)
             self._writer = pq.ParquetWriter(self._temporary, self.schema, compression="zstd")
         table = pa.Table.from_batches(self._pending, self.schema).combine_chunks()
@@ -87,10 +87,10 @@ class ShardWriter:
         self._pending, self._pending_bytes, self._pending_rows = [], 0, 0
 
     def _close(self) -> None:
-        if self._writer is None or self._path is None:
+        if self._writer is None or self._path is None or self._temporary is None:
             return
         self._writer.close()
-        self._temporary.replace(self._path)
+        settle(self._temporary, self._path)
         self.written.append((self._path.name, self._shard_rows))
         self._writer, self._shard_bytes, self._shard_rows = None, 0, 0
 

@@ -18,12 +18,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     When the block raises, the temporary file is removed and ``path`` is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.partial")
+    temporary = temporary_path(path)
     try:
         yield temporary
-        _flush(temporary)
-        temporary.replace(path)
-        _flush(path.parent)
+        settle(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -36,16 +34,29 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         yield file
 
 
+def temporary_path(path: Path) -> Path:
+    """A hidden name beside ``path`` that no other writer has, not even one of the same file."""
+    return path.with_name(f".{path.name}.{uuid4().hex[:8]}.partial")
+
+
+def settle(temporary: Path, path: Path) -> None:
+    """Rename a file that is written to its final name; both survive a loss of power."""
+    flush(temporary)
+    temporary.replace(path)
+    flush(path.parent)
+
+
 def replace_folder(staged: Path, final: Path) -> None:
     """Rename the folder ``staged`` to ``final``; an existing ``final`` is removed first."""
     if final.exists():
         shutil.rmtree(final)
     final.parent.mkdir(parents=True, exist_ok=True)
     staged.replace(final)
-    _flush(final.parent)
+    flush(final.parent)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Have a file or folder written to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -3,7 +3,8 @@
 ``<root>/<asset>/<partition>/manifest.json`` describes ``data-<hash>/`` beside it (assets without
 partitions use the partition folder ``_``). A writer fills a staging folder whose name is derived
 from what it will publish, so that a retry after ``kill -9`` finds finished shards and goes on;
-publishing renames the data folder and then writes the manifest.
+publishing moves them into the data folder one by one and then writes the manifest. A publication
+that is the same as the last one replaces what is damaged there, and hides nothing meanwhile.
 """
 
 from __future__ import annotations
@@ -16,18 +17,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tagarela_dagster.provenance.files import replace_folder
+from tagarela_dagster.provenance.files import flush
 from tagarela_dagster.provenance.fingerprint import fingerprint
-from tagarela_dagster.provenance.lease import Lease
-from tagarela_dagster.provenance.manifest import Manifest, Shard, read_manifest
+from tagarela_dagster.provenance.lease import Lease, LeaseHeldError
+from tagarela_dagster.provenance.manifest import Manifest, Shard, has_size, read_manifest
 
 PARTITION_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 WHOLE = "_"
 """Folder name of an asset without partitions."""
+STAGING = ".staging-"
 
 
 class MissingPartitionError(LookupError):
     """An input was never published."""
+
+
+class IncompleteError(RuntimeError):
+    """What a writer wants to publish is not all there."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,13 @@ class PartitionWriter:
         return self.staging / "data"
 
     def publish(self, shards: list[Shard], counts: Mapping[str, Any]) -> Manifest:
-        """Make the partition visible. Raises LeaseLostError when another writer took over."""
+        """Make the partition visible.
+
+        Raises:
+            LeaseLostError: another writer took over.
+            IncompleteError: a shard is neither staged nor, left by a writer that was killed while
+                it published, in place.
+        """
         manifest = Manifest(
             asset=self.asset,
             partition=self.partition,
@@ -66,16 +78,34 @@ class PartitionWriter:
         )
         previous = read_manifest(self.folder)
         self.lease.check()
-        final = self.folder / manifest.data_name
-        if previous is None or previous.data_name != manifest.data_name or previous.missing(final):
-            replace_folder(self.data, final)
+        self._settle(manifest)
         manifest.write(self.folder)
         keep = {manifest.data_name, previous.data_name if previous else ""}
         for child in self.folder.iterdir():
             stale_data = child.name.startswith("data-") and child.name not in keep
-            if stale_data or child.name.startswith(".staging-"):
+            if stale_data or child.name.startswith(STAGING):
                 shutil.rmtree(child, ignore_errors=True)
         return manifest
+
+    def _settle(self, manifest: Manifest) -> None:
+        """Move the shards to their places, one by one: a reader, and a writer that takes up this
+        work after a kill, find each of them whole at any moment."""
+        final = self.folder / manifest.data_name
+        final.mkdir(exist_ok=True)
+        for shard in manifest.shards:
+            if has_size(self.data / shard.path, shard.bytes):
+                target = final / shard.path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (self.data / shard.path).replace(target)
+        if gone := manifest.missing(final):
+            shutil.rmtree(self.staging, ignore_errors=True)
+            raise IncompleteError(
+                f"{self.folder} cannot be published: {gone[0].path} is not as it was written "
+                f"({len(gone)} of {len(manifest.shards)} shards). What was staged is removed: "
+                "materialize it again"
+            )
+        for folder in {final, *((final / shard.path).parent for shard in manifest.shards)}:
+            flush(folder)
 
 
 class Lake:
@@ -126,6 +156,18 @@ class Lake:
         """Data folder of a published partition. Raises MissingPartitionError without one."""
         return self.folder(asset, partition) / self.require(asset, partition).data_name
 
+    def sweep(self, asset: str, partition: str | None = None) -> None:
+        """Remove what killed writers have staged for a partition that needs no more work."""
+        folder = self.folder(asset, partition)
+        if not any(folder.glob(f"{STAGING}*")):
+            return
+        try:
+            with Lease(folder):
+                for staging in folder.glob(f"{STAGING}*"):
+                    shutil.rmtree(staging, ignore_errors=True)
+        except LeaseHeldError:
+            return  # somebody makes it again: the next publication sweeps
+
     def partitions(self, asset: str) -> list[str]:
         """Keys of the published partitions of ``asset``, sorted."""
         folder = self.root / asset
@@ -154,7 +196,7 @@ class Lake:
         """
         folder = self.folder(asset, partition)
         identity = fingerprint([code_version, section, dict(inputs)])[:16]
-        staging = folder / f".staging-{identity}"
+        staging = folder / f"{STAGING}{identity}"
         with Lease(folder) as lease:
             (staging / "data").mkdir(parents=True, exist_ok=True)
             yield PartitionWriter(

@@ -90,7 +90,11 @@ class Lease:
         guard = self.path.with_name(self.path.name + ".lock")
         with guard.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            try:
+                yield
+            finally:
+                # A process that was forked meanwhile has the file open too, and with it the lock.
+                fcntl.flock(file, fcntl.LOCK_UN)
 
     def _read(self) -> dict | None:
         try:

@@ -1,4 +1,4 @@
-"""A child that must not outlive its parent watches it."""
+"""A process that must not outlive another one watches it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import threading
 import time
 from collections.abc import Callable
 
+from tagarela_dagster.provenance.lease import process_start
+
 POLL_SECONDS = 0.5
+ENDED_BY_SIGTERM = 143
 
 
 def watch_parent(on_death: Callable[[], None], poll_seconds: float = POLL_SECONDS) -> None:
@@ -27,6 +30,25 @@ def watch_parent(on_death: Callable[[], None], poll_seconds: float = POLL_SECOND
     threading.Thread(target=watch, name="watch-parent", daemon=True).start()
 
 
-def exit_with_parent(code: int = 143) -> None:
+def exit_with_parent(code: int = ENDED_BY_SIGTERM) -> None:
     """End this process at once when its parent is gone (143 = ended by SIGTERM)."""
     watch_parent(lambda: os._exit(code))
+
+
+def exit_with_process(pid: int, started: str | None, poll_seconds: float = POLL_SECONDS) -> None:
+    """End this process at once when another one of this host is gone, which need not be its
+    parent: a worker's parent is the server that forked it.
+
+    Args:
+        pid: of the process to watch; one that is not to be seen from here is not watched.
+        started: its ``process_start``.
+    """
+    if started is None or process_start(pid) != started:
+        return
+
+    def watch() -> None:
+        while process_start(pid) == started:
+            time.sleep(poll_seconds)
+        os._exit(ENDED_BY_SIGTERM)
+
+    threading.Thread(target=watch, name="watch-owner", daemon=True).start()

@@ -2,16 +2,23 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tagarela_dagster.provenance.files import atomic_write
-from tagarela_dagster.provenance.lake import Lake, MissingPartitionError, PartitionWriter
+from tagarela_dagster.provenance.lake import (
+    IncompleteError,
+    Lake,
+    MissingPartitionError,
+    PartitionWriter,
+)
 from tagarela_dagster.provenance.lease import Lease, LeaseHeldError, LeaseLostError
 from tagarela_dagster.provenance.manifest import Manifest, ManifestError, Shard
 
@@ -82,6 +89,91 @@ def test_work_of_a_killed_writer_is_found_again(tmp_path: Path) -> None:
         assert (out.data / "done.parquet").read_text() == "shard"
     with lake.write("filtered", None, **{**ARGUMENTS, "code_version": "c2"}) as out:
         assert not (out.data / "done.parquet").exists()
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: no handler of errors sees it."""
+
+
+def publish_killed(out: PartitionWriter, shards: list[Shard], at: int) -> bool:
+    """Publish, killed before the ``at``-th change of a folder; False when there are fewer."""
+    done = 0
+
+    def or_die(change: Callable) -> Callable:
+        def changed(*arguments: object, **named: object) -> object:
+            nonlocal done
+            done += 1
+            if done > at:
+                raise Killed
+            return change(*arguments, **named)
+
+        return changed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "replace", or_die(Path.replace))
+        patch.setattr(Path, "mkdir", or_die(Path.mkdir))
+        patch.setattr(shutil, "rmtree", or_die(shutil.rmtree))
+        try:
+            out.publish(shards, {})
+        except Killed:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_publication_that_is_killed_at_any_step_hides_nothing_and_is_taken_up(
+    tmp_path: Path, damaged: bool
+) -> None:
+    killed, at = True, 0
+    while killed:
+        lake = Lake(tmp_path / str(at))
+        for again in (True, False) if damaged else (False,):
+            with lake.write("clean", "oscar@2023", **ARGUMENTS) as out:
+                for name in ("kept/0", "kept/1", "dropped/0"):
+                    with atomic_write(out.data / name) as file:
+                        file.write(f"texto de {name}")
+                shards = [Shard.of(out.data, name, 1) for name in ("dropped/0", "kept/0", "kept/1")]
+                if again:
+                    flip(lake.paths(out.publish(shards, {}))[1])
+                else:
+                    killed = publish_killed(out, shards, at)
+        manifest = lake.manifest("clean", "oscar@2023")
+        bad = lake.damaged(manifest) if manifest else []
+        assert len(bad) <= damaged, "a file that was whole is never hidden"
+        if manifest and not killed:
+            assert bad == [], "the same publication replaces a damaged file"
+        with lake.write("clean", "oscar@2023", **ARGUMENTS) as out:
+            # As a stage does that finds its ranks done: nothing is written again.
+            assert lake.damaged(out.publish(shards, {})) == []
+        at += 1
+    assert at > 8
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_what_is_not_all_there_is_not_published(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    with lake.write("filtered", None, **ARGUMENTS) as out:
+        (out.data / "0.txt").write_text("metade")
+        shards = [Shard.of(out.data, "0.txt", 1)]
+        (out.data / "0.txt").write_text("met")
+        with pytest.raises(IncompleteError, match=r"0\.txt is not as it was written \(1 of 1"):
+            out.publish(shards, {})
+    assert lake.manifest("filtered") is None
+    assert not list(lake.folder("filtered").glob(".staging-*"))
+
+
+def test_what_a_killed_writer_staged_is_swept_unless_somebody_writes(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    with lake.write("filtered", None, **ARGUMENTS) as out:
+        lake.sweep("filtered")
+        assert out.data.exists()
+    lake.sweep("filtered")
+    assert not out.staging.exists()
 
 
 def test_a_damaged_or_foreign_manifest_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
