@@ -35,7 +35,8 @@ def complete_takedowns(road: Road, instance: dg.DagsterInstance) -> bool:
     partitions = affected(road, pending)
     if not is_rebuilt(road, partitions):
         return False
-    sweep(road)
+    if not sweep(road):
+        return False
     since = max(datetime.fromisoformat(tombstone.since) for tombstone in pending)
     _delete_runs(instance, set(partitions), since)
     mark_swept(road, pending)

@@ -7,6 +7,7 @@ then on; the partitions in which it stood when it was forgotten become stale.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import re
@@ -149,16 +150,22 @@ def read_tombstones(path: Path) -> list[Tombstone]:
 
 
 def add_tombstones(path: Path, new: Iterable[Tombstone]) -> list[Tombstone]:
-    """Add tombstones to a file; one that is there already gains the partitions of the new one."""
-    rows = {(t.kind, t.sha256): t for t in read_tombstones(path)}
-    for tombstone in new:
-        key = (tombstone.kind, tombstone.sha256)
-        before = rows.get(key)
-        found = {*tombstone.found, *(before.found if before else ())}
-        rows[key] = Tombstone(*key, tombstone.since, tuple(sorted(found)))
-    with atomic_write(path) as file:
-        for row in rows.values():
-            file.write(json.dumps(asdict(row)) + "\n")
+    """Add tombstones to a file; one that is there already gains the partitions of the new one.
+
+    Two processes that add at the same time lose none of each other's.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        rows = {(t.kind, t.sha256): t for t in read_tombstones(path)}
+        for tombstone in new:
+            key = (tombstone.kind, tombstone.sha256)
+            before = rows.get(key)
+            found = {*tombstone.found, *(before.found if before else ())}
+            rows[key] = Tombstone(*key, tombstone.since, tuple(sorted(found)))
+        with atomic_write(path) as file:
+            for row in rows.values():
+                file.write(json.dumps(asdict(row)) + "\n")
     return list(rows.values())
 
 

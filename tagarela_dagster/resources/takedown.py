@@ -22,9 +22,10 @@ from tagarela_dagster.corpus.tombstones import (
     read_tombstones,
     sha256,
 )
-from tagarela_dagster.corpus.trace import Place, locate
+from tagarela_dagster.corpus.trace import locate
 from tagarela_dagster.provenance.files import atomic_write
 from tagarela_dagster.provenance.lake import Lake
+from tagarela_dagster.provenance.lease import Lease, LeaseHeldError
 from tagarela_dagster.provenance.manifest import read_manifest
 from tagarela_dagster.resources.home import Home
 from tagarela_dagster.resources.road import Road
@@ -61,14 +62,18 @@ def forget(home: Home, name: str, *, with_copies: bool = False) -> Forgotten:
         TombstoneError: ``name`` is none of the four.
     """
     target = Target.parse(name)
+    # First of all, so that whoever begins to read from here on leaves it out.
+    add_tombstones(home.tombstones, [Tombstone(target.kind, target.sha256)])
+    unfinished = {place for other in homes(home) for place in _unfinished(other)}
     places: dict[str, list[str]] = {}
     copies: dict[str, set[str]] = {}
     for other in homes(home):
-        for key, ids in _found(other, target).items():
-            places[f"{other.root.name}/{key}"] = ids
+        for key, found in _found(other, target).items():
+            places[f"{other.root.name}/{key}"] = found
         for key, ids in _copies(other, places).items():
             copies.setdefault(f"{other.root.name}/{key}", set()).update(ids)
-    tombstones = [Tombstone(target.kind, target.sha256, found=tuple(sorted(places)))]
+    stood = tuple(sorted({*places, *unfinished}))
+    tombstones = [Tombstone(target.kind, target.sha256, found=stood)]
     if target.kind == "text":
         # A hash of the text as it is now says nothing to a reader of the raw file: its id does.
         tombstones += _by_id(places)
@@ -123,16 +128,27 @@ def is_rebuilt(road: Road, partitions: Sequence[str]) -> bool:
     return True
 
 
-def sweep(road: Road) -> int:
-    """Remove data folders that no manifest names; returns how many there were."""
-    removed = 0
-    for path in sorted(road.home.lake.glob("*/*/manifest.json")):
-        manifest = read_manifest(path.parent)
-        for child in sorted(path.parent.glob("data-*")):
-            if manifest and child.name != manifest.data_name:
-                shutil.rmtree(child)
-                removed += 1
-    return removed
+def sweep(road: Road) -> bool:
+    """Remove data that no manifest names, and what writers that are gone have staged; trainings,
+    which may take days, are passed over.
+
+    Returns:
+        False when another process was writing somewhere, whose folder stays as it is.
+    """
+    done = True
+    for folder in sorted(road.home.lake.glob("*/*")):
+        if folder.parent.name in TRAININGS or not folder.is_dir():
+            continue
+        try:
+            with Lease(folder):
+                manifest = read_manifest(folder)
+                named = manifest.data_name if manifest else None
+                for child in [*folder.glob("data-*"), *folder.glob(".staging-*")]:
+                    if child.name != named:
+                        shutil.rmtree(child)
+        except LeaseHeldError:
+            done = False
+    return done
 
 
 def mark_swept(road: Road, tombstones: Sequence[Tombstone]) -> None:
@@ -142,18 +158,18 @@ def mark_swept(road: Road, tombstones: Sequence[Tombstone]) -> None:
         json.dump([*_swept(road.home), *rows], file)
 
 
+def _unfinished(home: Home) -> Iterator[str]:
+    """Partitions of which a part has been read and not been published: it may be in that part."""
+    for staging in home.lake.glob("documents/*/.staging-*"):
+        yield f"{home.root.name}/{staging.parent.name}"
+
+
 def _found(home: Home, target: Target) -> dict[str, list[str]]:
     lake = Lake(home.lake)
-    found: dict[str, list[str]] = {}
-    for place in _places(lake, target):
-        ids = found.setdefault(place.partition, [])
-        if place.id not in ids:
-            ids.append(place.id)
-    return found
-
-
-def _places(lake: Lake, target: Target) -> Iterator[Place]:
-    return locate(lake, target, lake.partitions("documents"))
+    found: dict[str, dict[str, None]] = {}
+    for place in locate(lake, target, lake.partitions("documents")):
+        found.setdefault(place.partition, {})[place.id] = None
+    return {partition: list(ids) for partition, ids in found.items()}
 
 
 def _copies(home: Home, places: dict[str, list[str]]) -> dict[str, set[str]]:
