@@ -11,7 +11,9 @@ import dagster as dg
 
 from tagarela_dagster.assets.partitions import snapshots_of
 from tagarela_dagster.assets.step import materialize
+from tagarela_dagster.provenance.lake import PartitionWriter
 from tagarela_dagster.provenance.manifest import Manifest
+from tagarela_dagster.resources.inputs import offered_files
 from tagarela_dagster.resources.road import Road
 
 READER_SENTENCE = {
@@ -63,10 +65,10 @@ def _source_asset(road: Road, name: str) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         from tagarela_dagster.corpus.sources.pin import pin_snapshot
 
-        files = road.files.get(context.partition_key, [])
-        return materialize(
-            context, road, name, lambda out: pin_snapshot(out, files, source.license), _describe
-        )
+        def pin(out: PartitionWriter) -> Manifest:
+            return pin_snapshot(out, offered_files(road, out.partition or ""), source.license)
+
+        return materialize(context, road, name, pin, _describe)
 
     return source_asset
 

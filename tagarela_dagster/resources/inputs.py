@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tagarela_dagster.corpus.sources.discover import source_folder
 from tagarela_dagster.corpus.sources.pin import identify
+from tagarela_dagster.corpus.sources.unit import RawFile
 from tagarela_dagster.corpus.tombstones import forgotten_in, read_tombstones
 from tagarela_dagster.provenance.fingerprint import fingerprint, hash_file
 from tagarela_dagster.provenance.lake import MissingPartitionError
@@ -58,6 +59,21 @@ def inputs_of(road: Road, asset: str, partition: str | None) -> dict[str, str]:
     if station.scope == "checkpoint":
         inputs["checkpoint"] = _checkpoint_input(road, partition or "")
     return inputs
+
+
+def offered_files(road: Road, partition: str) -> list[RawFile]:
+    """Raw files of a snapshot that must be read.
+
+    Raises:
+        MissingPartitionError: its source does not offer it any more. To publish what is left of
+            it, nothing, would throw away what was read before.
+    """
+    if partition not in road.files:
+        raise MissingPartitionError(
+            f"{partition} must be read again, and its source does not offer it any more: bring its "
+            f"files back, or take it out of the corpus: remove {road.lake.folder('*', partition)}"
+        )
+    return road.files[partition]
 
 
 def training_partitions(road: Road, asset: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from tagarela_dagster.provenance.lake import PartitionWriter
 from tagarela_dagster.provenance.manifest import Manifest
 from tagarela_dagster.resources.home import workers
-from tagarela_dagster.resources.inputs import training_partitions
+from tagarela_dagster.resources.inputs import offered_files, training_partitions
 from tagarela_dagster.resources.road import Road
 from tagarela_dagster.resources.takedown import tombstones_of
 
@@ -43,7 +43,7 @@ def _documents(road: Road, key: str) -> Make:
     source = road.recipe.sources[road.source_of(key)]
     return partial(
         read_partition,
-        units=plan(road.files.get(key, []), source),
+        units=plan(offered_files(road, key), source),
         source=source,
         shard_bytes=corpus.shard_megabytes * 1_000_000,
         max_document_bytes=corpus.max_document_megabytes * 1_000_000,

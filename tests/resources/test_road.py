@@ -9,6 +9,7 @@ from tagarela_dagster.corpus.sources.discover import SourceError
 from tagarela_dagster.provenance.lake import MissingPartitionError
 from tagarela_dagster.provenance.manifest import Shard
 from tagarela_dagster.recipe.load import load_recipe
+from tagarela_dagster.resources.making import make
 from tagarela_dagster.resources.road import BlockedPartitionError, Road
 from tagarela_dagster.resources.stations import DOCUMENT_STAGES
 from tests.resources.laying import (
@@ -59,6 +60,21 @@ def test_a_snapshot_that_its_source_no_longer_offers_stays_published_and_fresh(
     road = open_road(folder)
     assert road.partitions == [*BOTH, "jornal@2026-02"]
     assert not {name for name in not_fresh(road) if "2026-01" in name}
+
+
+def test_a_snapshot_that_must_be_read_again_and_is_gone_keeps_what_was_read(folder: Path) -> None:
+    lay_corpus(open_road(folder), BOTH)
+    (folder / "jornal" / "2026-01" / "textos.jsonl").unlink()
+    write_snapshot(folder, "jornal@2026-02", PARAGRAPHS[:1])
+    road = open_road(folder, "corpus: {shard_megabytes: 2}\n")
+    assert road.state("documents", "jornal@2026-01").startswith("stale")
+    read = road.lake.require("documents", "jornal@2026-01")
+    with (
+        pytest.raises(MissingPartitionError, match="does not offer it any more"),
+        road.writing("documents", "jornal@2026-01") as writer,
+    ):
+        make(road, writer)
+    assert road.lake.require("documents", "jornal@2026-01") == read
 
 
 def test_a_new_snapshot_leaves_every_other_partition_fresh(folder: Path) -> None:
