@@ -9,10 +9,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test lint types unit bench screenshot sample clean machine
+.PHONY: help demo ui test lint types unit bench bench-corpus screenshot sample clean machine
 
 help: ## Say what the targets are
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 demo: $(VENV)/.runtime ## Set everything up, then run the whole road on the sample corpus
 	@$(BIN)/tagarela demo
@@ -35,6 +35,9 @@ unit: $(VENV)/.dev ## Tests
 
 bench: $(VENV)/.dev ## Speed and quality against peers, side by side in one run
 	@for file in benchmarks/[a-z]*.py; do name=$$(basename $$file .py); echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+bench-corpus: $(VENV)/.dev ## Rows of docs/speed.md, measured again (10 minutes; needs TAGARELA_MIRROR)
+	$(BIN)/python -m benchmarks.corpus
 
 screenshot: $(VENV)/.dev ## Make the README's pictures again (needs Chromium, and `make demo` before)
 	$(BIN)/python docs/screenshots.py

@@ -56,9 +56,7 @@ class Row:
         return {**row, "met": self.met}
 
 
-def rate(
-    name: str, value: float, peer: str, peer_value: float, **more: Any
-) -> Row:
+def rate(name: str, value: float, peer: str, peer_value: float, **more: Any) -> Row:
     """A row of MB/s against a peer's."""
     return Row(name, value, "MB/s", peer, peer_value, value / peer_value, **more)
 
