@@ -191,7 +191,6 @@ def _card(road: Road) -> Make:
         lake=road.lake,
         recipe=road.recipe,
         manifests=road.published("clean"),
-        ledgers=road.ledgers(),
     )
 
 

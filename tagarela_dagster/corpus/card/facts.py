@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tagarela_dagster.corpus.card.counts import Counts, count_shards, ranked
-from tagarela_dagster.corpus.ledger import Ledger, total
+from tagarela_dagster.corpus.card.lineage import STAGES, TOKENS, Lineage, ledgers, lineage
+from tagarela_dagster.corpus.ledger import total
 from tagarela_dagster.corpus.stage import split_partition
 from tagarela_dagster.provenance.fingerprint import fingerprint
 from tagarela_dagster.provenance.lake import Lake, MissingPartitionError
@@ -21,8 +22,6 @@ from tagarela_dagster.provenance.manifest import Manifest
 from tagarela_dagster.recipe.card import Card
 from tagarela_dagster.recipe.model import Recipe
 
-STAGES = ("documents", "measured", "filtered", "deduped", "clean")
-"""Stages whose ledgers the card adds up, in the order of the flow."""
 Tallies = tuple[tuple[str, int], ...]
 
 
@@ -122,7 +121,8 @@ def describe_corpus(
         manifests: partitions of ``clean`` to describe; by default all of the recipe's sources.
 
     Raises:
-        MissingPartitionError: no partition of ``clean`` is published.
+        MissingPartitionError: no partition of ``clean`` is published, or an earlier stage of one
+            was made again since.
     """
     if manifests is None:
         keys = lake.partitions("clean")
@@ -132,13 +132,14 @@ def describe_corpus(
     if not manifests:
         raise MissingPartitionError("clean has no partition yet: materialize the corpus first")
     manifests = sorted(manifests, key=lambda m: m.partition or "")
-    keys = [m.partition or "" for m in manifests]
+    lines = [lineage(lake, manifest) for manifest in manifests]
     whole = Counts()
     sources = []
-    for name in sorted({split_partition(key)[0] for key in keys}):
-        own = [m for m in manifests if split_partition(m.partition or "")[0] == name]
-        counts = count_shards(path for m in own for path in lake.paths(m, "kept/"))
-        sources.append(_source(lake, recipe, name, own, counts))
+    for name in sorted({split_partition(m.partition or "")[0] for m in manifests}):
+        own = [line for line in lines if split_partition(line["clean"].partition or "")[0] == name]
+        clean = [line["clean"] for line in own]
+        counts = count_shards(path for m in clean for path in lake.paths(m, "kept/"))
+        sources.append(_source(recipe, name, own, counts))
         whole.merge(counts)
     tokens = [source.tokens for source in sources]
     return CorpusFacts(
@@ -157,10 +158,10 @@ def describe_corpus(
         hosts=ranked(_named(whole.hosts), recipe.corpus.card.top_hosts),
         hosts_known=None if whole.hosts_forgotten else len(_named(whole.hosts)),
         without_url=whole.hosts[""],
-        benchmarks=_benchmarks(lake),
+        benchmarks=_benchmarks(lines[0]),
         held_out_share=recipe.evals.held_out.share,
-        stages=tuple(_stage(lake, stage, keys) for stage in STAGES),
-        settings=_settings(lake, keys),
+        stages=tuple(_stage(lines, stage) for stage in STAGES),
+        settings=_settings(lake, lines[0]),
         files=tuple(_files(manifests)),
     )
 
@@ -171,21 +172,17 @@ def export_path(partition: str, shard: str) -> str:
     return f"data/{source}/{snapshot}-{shard.removeprefix('kept/')}"
 
 
-def _source(
-    lake: Lake, recipe: Recipe, name: str, manifests: Sequence[Manifest], counts: Counts
-) -> SourceFacts:
-    ledgers = [Ledger.from_json(m.counts["ledger"]) for m in manifests]
-    tokenized = [lake.manifest("tokens", m.partition) for m in manifests]
+def _source(recipe: Recipe, name: str, lines: Sequence[Lineage], counts: Counts) -> SourceFacts:
     tokens = None
-    if all(tokenized):
-        rows = [row for m in tokenized if m for row in m.counts["fertility"]]
+    if all(TOKENS in line for line in lines):
+        rows = [row for line in lines for row in line[TOKENS].counts["fertility"]]
         tokens = sum(row["tokens"] for row in rows)
     return SourceFacts(
         name=name,
         reader=recipe.sources[name].reader,
-        snapshots=tuple(split_partition(m.partition or "")[1] for m in manifests),
+        snapshots=tuple(split_partition(line["clean"].partition or "")[1] for line in lines),
         documents=counts.documents,
-        bytes=sum(ledger.bytes_kept for ledger in ledgers),
+        bytes=sum(ledger.bytes_kept for ledger in ledgers(lines, "clean")),
         tokens=tokens,
         licenses=ranked(counts.licenses),
         varieties=ranked(counts.varieties),
@@ -193,9 +190,8 @@ def _source(
     )
 
 
-def _stage(lake: Lake, stage: str, keys: Sequence[str]) -> StageFacts:
-    found = [m for key in keys if (m := lake.manifest(stage, key)) is not None]
-    ledger = total(stage, "", "", [Ledger.from_json(m.counts["ledger"]) for m in found])
+def _stage(lines: Sequence[Lineage], stage: str) -> StageFacts:
+    ledger = total(stage, "", "", ledgers(lines, stage))
     dropped = sorted(ledger.dropped.items(), key=lambda item: (-item[1].documents, item[0]))
     return StageFacts(
         name=stage,
@@ -206,17 +202,15 @@ def _stage(lake: Lake, stage: str, keys: Sequence[str]) -> StageFacts:
     )
 
 
-def _settings(lake: Lake, keys: Sequence[str]) -> dict[str, Any]:
+def _settings(lake: Lake, line: Lineage) -> dict[str, Any]:
     """Recipe sections of the stages after reading, as their manifests name them."""
-    whole = {"clusters": lake.manifest("clusters")}
-    parts = {stage: lake.manifest(stage, keys[0]) for stage in STAGES[1:]}
-    named = {**parts, **whole}
-    return {stage: manifest.section for stage, manifest in named.items() if manifest}
+    settings = {stage: line[stage].section for stage in STAGES[1:]}
+    clusters = lake.manifest("clusters")
+    return settings | ({"clusters": clusters.section} if clusters else {})
 
 
-def _benchmarks(lake: Lake) -> tuple[str, ...]:
-    manifest = lake.manifest("benchmarks")
-    shards = manifest.select("items/") if manifest else []
+def _benchmarks(line: Lineage) -> tuple[str, ...]:
+    shards = line["benchmarks"].select("items/") if "benchmarks" in line else []
     return tuple(shard.path.removeprefix("items/").removesuffix(".jsonl") for shard in shards)
 
 

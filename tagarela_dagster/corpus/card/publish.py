@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from tagarela_dagster.corpus.card.croissant import write_croissant
 from tagarela_dagster.corpus.card.facts import describe_corpus
+from tagarela_dagster.corpus.card.lineage import STAGES, TOKENS, ledgers, lineage
 from tagarela_dagster.corpus.card.text import write_card
 from tagarela_dagster.corpus.flow import sankey
-from tagarela_dagster.corpus.ledger import Ledger
 from tagarela_dagster.provenance.files import atomic_write
 from tagarela_dagster.provenance.lake import Lake, PartitionWriter
 from tagarela_dagster.provenance.manifest import Manifest, Shard
@@ -23,13 +23,14 @@ def publish_card(
     lake: Lake,
     recipe: Recipe,
     manifests: Sequence[Manifest],
-    ledgers: Sequence[Ledger],
 ) -> Manifest:
     """Describe the published corpus in two languages, for machines, and in a picture.
 
     Args:
         manifests: partitions of ``clean`` that may go on.
-        ledgers: accounts of every stage and partition, in order of the stages.
+
+    Raises:
+        MissingPartitionError: see ``describe_corpus``.
     """
     facts = describe_corpus(lake, recipe, manifests)
     paths = [
@@ -38,7 +39,8 @@ def publish_card(
         write_croissant(facts, writer.data),
     ]
     with atomic_write(writer.data / PICTURE) as file:
-        file.write(sankey(ledgers))
+        lines = [lineage(lake, manifest) for manifest in manifests]
+        file.write(sankey(a for stage in (*STAGES, TOKENS) for a in ledgers(lines, stage)))
     names = [*(path.name for path in paths), PICTURE]
     sources = [
         {

@@ -50,6 +50,16 @@ def test_a_corpus_that_is_not_made_has_no_card(tmp_path: Path) -> None:
         describe_corpus(Lake(tmp_path), make_recipe())
 
 
+def test_of_a_stage_that_was_made_again_after_clean_nothing_is_told(tmp_path: Path) -> None:
+    recipe = make_recipe()
+    lake = make_lake(tmp_path, recipe)
+    key = "livros@1"
+    with lake.write("filtered", key, code_version="2", section={}, inputs={}) as writer:
+        writer.publish([], lake.require("filtered", key).counts)
+    with pytest.raises(MissingPartitionError, match=r"filtered\[livros@1\] is not any more what"):
+        describe_corpus(lake, recipe)
+
+
 def test_the_card_opens_with_what_the_hub_reads(facts: CorpusFacts, tmp_path: Path) -> None:
     text = write_card(facts, tmp_path, "en").read_text(encoding="utf-8")
     head = yaml.safe_load(text.split("---\n")[1])

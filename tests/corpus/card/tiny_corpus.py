@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from tagarela_dagster.corpus.card.lineage import STAGES
 from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA, Document
 from tagarela_dagster.corpus.ledger import Ledger
 from tagarela_dagster.corpus.shards import ShardWriter
 from tagarela_dagster.provenance.lake import Lake
-from tagarela_dagster.provenance.manifest import Shard
+from tagarela_dagster.provenance.manifest import Manifest, Shard
 from tagarela_dagster.recipe.model import Recipe
 
 TEXTS = {
@@ -42,6 +44,13 @@ def make_recipe(**card: Any) -> Recipe:
 def make_lake(root: Path, recipe: Recipe) -> Lake:
     """Publish every stage that the card reads, ``clean`` with text."""
     lake = Lake(root)
+    for asset in ("clusters", "benchmarks"):
+        section = recipe.section(asset)
+        with lake.write(asset, code_version="1", section=section, inputs={}) as writer:
+            path = writer.data / "items" / "oab.jsonl"
+            path.parent.mkdir()
+            path.write_text("{}\n")
+            items = writer.publish([Shard.of(writer.data, "items/oab.jsonl", 1)], {})
     for key, rows in TEXTS.items():
         source, snapshot = key.split("@")
         documents = [
@@ -57,21 +66,22 @@ def make_lake(root: Path, recipe: Recipe) -> Lake:
             for number, (text, url, date) in enumerate(rows)
         ]
         size = sum(len(text.encode()) for text, _, _ in rows)
-        for stage in ("documents", "measured", "filtered", "deduped", "clean"):
-            _publish(lake, recipe, stage, key, documents, size)
-    for asset in ("clusters", "benchmarks"):
-        section = recipe.section(asset)
-        with lake.write(asset, code_version="1", section=section, inputs={}) as writer:
-            path = writer.data / "items" / "oab.jsonl"
-            path.parent.mkdir()
-            path.write_text("{}\n")
-            writer.publish([Shard.of(writer.data, "items/oab.jsonl", 1)], {})
+        inputs = {"benchmarks": items.hash}
+        for stage in STAGES:
+            made = _publish(lake, recipe, stage, key, documents, size, inputs)
+            inputs[f"{stage}[{key}]"] = made.hash
     return lake
 
 
 def _publish(
-    lake: Lake, recipe: Recipe, stage: str, key: str, rows: list[dict[str, Any]], size: int
-) -> None:
+    lake: Lake,
+    recipe: Recipe,
+    stage: str,
+    key: str,
+    rows: list[dict[str, Any]],
+    size: int,
+    inputs: Mapping[str, str],
+) -> Manifest:
     source, snapshot = key.split("@")
     ledger = Ledger(stage, source, snapshot, len(rows), size, len(rows), size)
     if stage in DROPPED:
@@ -80,10 +90,10 @@ def _publish(
         ledger.documents_in += documents
         ledger.bytes_in += lost
     section = recipe.section(stage)
-    with lake.write(stage, key, code_version="1", section=section, inputs={}) as writer:
+    with lake.write(stage, key, code_version="1", section=section, inputs=inputs) as writer:
         shards = []
         if stage == "clean":
             with ShardWriter(writer.data / "kept", "00000-000", DOCUMENT_SCHEMA) as kept:
                 kept.write(pa.RecordBatch.from_pylist(rows, DOCUMENT_SCHEMA))
             shards = [Shard.of(writer.data, f"kept/{name}", n) for name, n in kept.written]
-        writer.publish(shards, {"ledger": ledger.as_json()})
+        return writer.publish(shards, {"ledger": ledger.as_json()})
