@@ -142,11 +142,18 @@ def run_stage(
 
 
 def reuse_parts(writer: PartitionWriter, keys: Sequence[str]) -> None:
-    """Take over the ranks of the last publication that had the same inputs and settings."""
+    """Take over the ranks of the last publication that had the same inputs and settings.
+
+    A rank is taken over with the hashes of its files; whether they have them still is
+    ``tagarela verify``'s to find. Without a sound ledger there is no telling what to take.
+    """
     previous = read_manifest(writer.folder)
-    if previous is None or not previous.select(LEDGER_NAME):
+    ledgers = previous.select(LEDGER_NAME) if previous else []
+    if previous is None or not ledgers:
         return
     data = writer.folder / previous.data_name
+    if not ledgers[0].is_sound(data):
+        return
     content = json.loads((data / LEDGER_NAME).read_text(encoding="utf-8"))
     known = {part["key"]: part for part in content["parts"] if part.get("key")}
     for rank, key in enumerate(keys):

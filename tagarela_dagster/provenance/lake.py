@@ -20,7 +20,13 @@ from typing import Any
 from tagarela_dagster.provenance.files import flush
 from tagarela_dagster.provenance.fingerprint import fingerprint
 from tagarela_dagster.provenance.lease import Lease, LeaseHeldError
-from tagarela_dagster.provenance.manifest import Manifest, Shard, has_size, read_manifest
+from tagarela_dagster.provenance.manifest import (
+    MANIFEST_NAME,
+    Manifest,
+    Shard,
+    has_size,
+    read_manifest,
+)
 
 PARTITION_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 WHOLE = "_"
@@ -167,6 +173,12 @@ class Lake:
                     shutil.rmtree(staging, ignore_errors=True)
         except LeaseHeldError:
             return  # somebody makes it again: the next publication sweeps
+
+    def places(self, asset: str) -> list[str | None]:
+        """Keys of the partitions of ``asset`` that have a manifest, sound or not, sorted; None
+        for an asset without partitions."""
+        names = sorted(path.parent.name for path in self.root.glob(f"{asset}/*/{MANIFEST_NAME}"))
+        return [None if name == WHOLE else name for name in names]
 
     def partitions(self, asset: str) -> list[str]:
         """Keys of the published partitions of ``asset``, sorted."""

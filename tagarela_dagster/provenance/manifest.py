@@ -41,6 +41,11 @@ class Shard:
         file = folder / path
         return cls(path=path, bytes=file.stat().st_size, rows=rows, sha256=hash_file(file))
 
+    def is_sound(self, folder: Path) -> bool:
+        """Whether ``folder / path`` is as described; reads all of it."""
+        file = folder / self.path
+        return has_size(file, self.bytes) and hash_file(file) == self.sha256
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -71,12 +76,7 @@ class Manifest:
 
     def damaged(self, data: Path) -> list[Shard]:
         """Shards of which the file in ``data`` is missing or has another hash; reads them all."""
-        gone = self.missing(data)
-        return gone + [
-            shard
-            for shard in self.shards
-            if shard not in gone and hash_file(data / shard.path) != shard.sha256
-        ]
+        return [shard for shard in self.shards if not shard.is_sound(data)]
 
     def select(self, prefix: str) -> list[Shard]:
         """Shards whose path starts with ``prefix`` (``"kept/"``), in path order."""
@@ -111,20 +111,25 @@ def read_manifest(folder: Path) -> Manifest | None:
     path = folder / MANIFEST_NAME
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        version = content["format_version"]
     except FileNotFoundError:
         return None
-    except ValueError as error:
-        raise ManifestError(
-            f"{path} is damaged ({error}): delete it and materialize again"
-        ) from None
-    version = content.get("format_version")
+    except (ValueError, LookupError, TypeError) as error:
+        raise _damaged(path, error) from None
     if version != FORMAT_VERSION:
         raise ManifestError(
             f"{path} has format version {version}, this release reads {FORMAT_VERSION}: "
             "delete the partition and materialize it again"
         )
-    shards = tuple(Shard(**shard) for shard in content.pop("shards"))
-    return Manifest(shards=shards, **content)
+    try:
+        shards = tuple(Shard(**shard) for shard in content.pop("shards"))
+        return Manifest(shards=shards, **content)
+    except (LookupError, TypeError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> ManifestError:
+    return ManifestError(f"{path} is damaged ({error}): delete it and materialize again")
 
 
 def has_size(path: Path, size: int) -> bool:
