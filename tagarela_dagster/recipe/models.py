@@ -7,6 +7,7 @@ model and never make it stale.
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -72,10 +73,11 @@ class LabelledFile(Section):
 
 
 def _training_json(section: Section, threshold: str) -> dict[str, Any]:
-    """A section without its threshold, and without the places of files, whose hashes are inputs."""
+    """A section without its threshold, and without the folders of files, whose hashes are inputs;
+    a file's own name tells its format and, without another name, its source."""
     content = section.model_dump(mode="json", exclude={threshold})
     for file in content["data"]:
-        del file["path"]
+        file["path"] = PurePosixPath(file["path"]).name
     return content
 
 

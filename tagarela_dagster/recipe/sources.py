@@ -110,8 +110,10 @@ class Source(Section):
         return self
 
     def as_json(self) -> dict[str, Any]:
-        """Fingerprinted form: without paths, which may differ between machines."""
-        return _without(self.model_dump(mode="json", exclude={"path", "snapshots"}), "robots_file")
+        """Fingerprinted form, what decides documents: without paths, which may differ between
+        machines, and without the rank, which only ``clusters`` look at."""
+        content = self.model_dump(mode="json", exclude={"path", "snapshots", "rank"})
+        return _without(content, "robots_file")
 
 
 def _without(value: Any, name: str) -> Any:

@@ -9,6 +9,7 @@ import pytest
 from tagarela_dagster.corpus.models.training_set import TrainingTextError
 from tagarela_dagster.provenance.lake import MissingPartitionError
 from tagarela_dagster.recipe.load import RecipeError
+from tagarela_dagster.recipe.model import Recipe
 from tagarela_dagster.resources.making import making
 from tagarela_dagster.resources.road import Road
 from tests.corpus.models.texts import BRAZIL, PORTUGAL, passages
@@ -101,6 +102,15 @@ def test_a_new_snapshot_leaves_the_models_and_what_was_measured_fresh(
     with (tmp_path / "rotulos.jsonl").open("a") as file:
         file.write(json.dumps({"text": "Olá", "variety": "pt-PT", "doc": "x"}) + "\n")
     assert later.state("variety_model") == "stale: data:0 changed"
+
+
+def test_a_labelled_file_of_another_name_is_another_source_of_the_model(road: Road) -> None:
+    def version(name: str) -> str:
+        recipe = road.recipe.model_dump(mode="json")
+        recipe["corpus"]["models"]["variety"]["data"][0]["path"] = name
+        return Road(Recipe.model_validate(recipe), road.home).version("variety_model")
+
+    assert version("/a/rotulos.jsonl") == version("/b/rotulos.jsonl") != version("/a/outros.jsonl")
 
 
 def test_without_training_sources_there_is_no_model_station(tmp_path: Path) -> None:

@@ -195,6 +195,14 @@ def test_a_source_that_is_read_differently_makes_only_its_own_documents_stale(
     assert set(not_fresh(road)) == {"jornal[jornal@2026-01]", "documents[jornal@2026-01]"}
 
 
+def test_another_rank_of_a_source_makes_only_clusters_stale(folder: Path) -> None:
+    home = open_road(folder).home
+    lay_corpus(open_road(folder), BOTH)
+    path = folder / "par.yaml"
+    path.write_text(path.read_text().replace("rank: 1,", "rank: 200,"))
+    assert set(not_fresh(Road(load_recipe(path, "full"), home))) == {"clusters"}
+
+
 def test_the_same_files_elsewhere_are_the_same_snapshot(folder: Path, tmp_path: Path) -> None:
     lay_corpus(open_road(folder), BOTH)
     home = open_road(folder).home
