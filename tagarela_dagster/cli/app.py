@@ -20,7 +20,8 @@ app = typer.Typer(
     help="From public Portuguese text to a scored language model, as one Dagster graph.\n\n"
     "Start with `tagarela demo`, then `tagarela ui`.",
     epilog="`TAGARELA_RECIPE` and `TAGARELA_SCALE` choose what to build, `TAGARELA_HOME` where "
-    "(default: .tagarela here), `TAGARELA_WORKERS` with how many processes.",
+    "(default: .tagarela here), `TAGARELA_WORKERS` with how many processes, `TAGARELA_ENGINE` "
+    "whether on this machine (`local`), `ray` or `slurm`.",
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
     road.demo,

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 def demo(recipe: RecipeOption = None, scale: ScaleOption = None) -> None:
     """Run the whole road and print the ledger and the scores.
 
-    From the bundled sample corpus (or the recipe's sources) to filtered and deduplicated text,
-    a tokenizer, a small trained model and its scores. Run it again: what is fresh is left alone.
+    From the bundled sample corpus (or the recipe's sources) to clean text, a tokenizer, a small
+    trained model and its scores. Run it again: what is fresh is left alone.
     """
     road = open_road(recipe, scale)
     journey = _drive(road, None, None, "demo")

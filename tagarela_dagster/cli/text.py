@@ -47,9 +47,9 @@ def dedup(
     """Remove exact and near duplicates from any Parquet or JSONL with a `text` column.
 
     Writes `OUT/kept.parquet`, `OUT/dropped.parquet` (with `reason`), `OUT/clusters.parquet`
-    (`cluster`, `id`) and `OUT/summary.json`; records that cannot be read go to
-    `OUT/quarantine.jsonl` with file, place and reason. Needs no Dagster and no lake; `id` is
-    optional.
+    (`cluster`, `id`, `kept`, `size`, `kind`) and `OUT/summary.json`; records that cannot be read
+    go to `OUT/quarantine.jsonl` with file, place and reason. Needs no Dagster and no lake; `id`
+    is optional.
     """
     from tagarela_dagster.corpus.dedup.command import dedup_files
     from tagarela_dagster.recipe import load_recipe

@@ -30,7 +30,7 @@ TEACHES: dict[str, tuple[str, ...]] = {
         "IN… OUT",
         "OUT/kept.parquet",
         "OUT/dropped.parquet (with reason)",
-        "OUT/clusters.parquet (cluster, id)",
+        "OUT/clusters.parquet (cluster, id, kept, size, kind)",
         "OUT/summary.json",
         "OUT/quarantine.jsonl",
         "the earlier input's survives",
