@@ -213,11 +213,17 @@ class Extractor:
 def _collect(child: subprocess.Popen[bytes], answers: queue.SimpleQueue[Any]) -> None:
     """Put a child's answers into the queue until it ends."""
     assert child.stdout
-    # A child that is ended in the middle of an answer leaves half of it.
-    with child.stdout as stream, suppress(EOFError, pickle.UnpicklingError, OSError):
-        while True:
-            answers.put(pickle.load(stream))
-    answers.put(_END)
+    try:
+        with child.stdout as stream:
+            while True:
+                answers.put(pickle.load(stream))
+    except EOFError:
+        pass  # it has ended
+    except Exception:
+        # What is no answer may raise anything: nothing more can be read of this child.
+        child.kill()
+    finally:
+        answers.put(_END)
 
 
 @atexit.register

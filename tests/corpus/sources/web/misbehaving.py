@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 
 from tagarela_dagster.corpus.sources.extraction import Extracted, Failure, Page, extract
 
@@ -22,6 +23,12 @@ def misbehave(page: Page) -> Extracted | Failure:
         _held.append(bytearray(400_000_000))
     if "EXIT" in html:
         os._exit(3)
+    if "GARBAGE" in html:
+        # A child that has gone mad writes to whatever is open: no answer, no end either.
+        for descriptor in range(3, 12):
+            with suppress(OSError):
+                os.write(descriptor, b"cnao_existe\nnada\n.")
+        signal.pause()
     if "PRINT" in html:
         os.write(1, b"a library's own opinion")
     if "LEAK" in html:

@@ -55,6 +55,10 @@ def test_a_page_that_kills_its_process_is_the_only_one_that_is_lost() -> None:
     ]
 
 
+def test_a_process_that_answers_with_garbage_and_lives_on_is_ended() -> None:
+    assert outcomes("livros", "GARBAGE", "mapas") == [("text", 0), ("crashed", 1), ("text", 2)]
+
+
 def test_what_a_library_prints_is_no_answer() -> None:
     assert outcomes("PRINT", "livros") == [("text", 0), ("text", 1)]
 
