@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -24,6 +24,43 @@ class Minhash(Section):
     seed: int = Field(default=1, ge=0, lt=2**32)
 
 
+class RepeatedLines(Section):
+    """A line that stands in many documents is boilerplate (CCNet, RedPajama)."""
+
+    enabled: bool = False
+    min_letters: int = Field(default=20, ge=1)
+    """A line with fewer letters is left alone."""
+    max_documents: int = Field(default=6, ge=1)
+    """Documents that may share a line; with more of them it is cut out."""
+    keep_first: bool = True
+    """The first document by the order of survival keeps the line."""
+    scope: Literal["corpus", "source"] = "corpus"
+    """Where documents are counted: over all sources, or in each by itself."""
+
+
+class ExactSubstrings(Section):
+    """Words that an earlier document has in the same order are cut out (Lee et al. 2021)."""
+
+    enabled: bool = False
+    min_words: int = Field(default=50, ge=4, le=10_000)
+    """Words of the shortest run that is cut."""
+
+
+class Repeats(Section):
+    """Repeated lines and runs of words, looked for in the documents that deduplication keeps."""
+
+    lines: RepeatedLines = RepeatedLines()
+    substrings: ExactSubstrings = ExactSubstrings()
+    min_words_left: int = Field(default=20, ge=0)
+    """A document that loses something and is left with fewer words is dropped, unless others
+    lost a text because this document has it."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anything is looked for."""
+        return self.lines.enabled or self.substrings.enabled
+
+
 class Dedup(Section):
     """Exact and near duplicates over all sources."""
 
@@ -37,6 +74,7 @@ class Dedup(Section):
     """Which signal ``quality`` stands for: a classifier's score, say, or the number of words."""
     newest_capture: bool | tuple[str, ...] = False
     """Sources or readers of which only the newest capture of a URL takes part (true: all)."""
+    repeats: Repeats = Repeats()
 
     @field_validator("order")
     @classmethod
@@ -47,6 +85,10 @@ class Dedup(Section):
         if {"newest", "oldest"} <= set(order):
             raise ValueError("newest and oldest exclude each other: keep the one you mean")
         return order
+
+    def as_json(self) -> dict[str, Any]:
+        """What decides clusters: all but ``repeats``, which are looked for afterwards."""
+        return self.model_dump(mode="json", exclude={"repeats"})
 
     @property
     def quality_signal(self) -> str | None:

@@ -104,6 +104,19 @@ def join_column(
             are read together even so, at 12 or 20 bytes each.
         dead: one bit a node; such a document takes no part.
     """
+    for keys, other, nodes, starts in read_ranges(parts, name, memory):
+        join(keys, other, nodes, starts, dead, parent)
+
+
+def read_ranges(
+    parts: Sequence[Part], name: str, memory: int
+) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint64], Nodes, NDArray[np.int64]]]:
+    """A table of all partitions, range of keys by range of keys.
+
+    Yields:
+        (rows,) keys, (rows,) other halves of 128-bit keys (else empty) and (rows,) nodes: a
+        slice of each partition after the other, ascending in key; (slices + 1,) where each begins.
+    """
     found = [(part, part.index.table(name)) for part in parts]
     tables = [(part, table) for part, table in found if table is not None and table.entries]
     if not tables:
@@ -121,7 +134,7 @@ def join_column(
             if wide:
                 other[here] = halves
             np.add(documents, np.uint32(part.start), out=nodes[here])
-        join(keys, other, nodes, starts, dead, parent)
+        yield keys, other, nodes, starts
 
 
 def _ranges(tables: Sequence[tuple[Part, Table]], limit: int) -> Iterator[list[tuple[int, int]]]:

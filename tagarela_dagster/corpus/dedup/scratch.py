@@ -40,6 +40,12 @@ class Scratch:
         self._files += 1
         return self.folder / f"{self._files:05d}"
 
+    def subfolder(self) -> Path:
+        """A new folder."""
+        folder = self.path()
+        folder.mkdir()
+        return folder
+
     def array(self, size: int, kind: Any) -> NDArray[Any]:
         """(size,) zeros."""
         if size * np.dtype(kind).itemsize < MAPPED_BYTES:

@@ -55,9 +55,21 @@ class IndexStore:
         self._known = {s.path: s for s in manifest.select("state/")} if manifest else {}
 
     def get(self, partition: str, shards: Sequence[ShardInput], captures: bool) -> Index:
-        """The index of a partition, at its place in the staging folder."""
+        """The index of a partition's signatures, at its place in the staging folder."""
         layout = Layout.of(self.section, captures)
         identity = index_identity(shards, self.section, layout)
+
+        def build(path: Path, scratch: Path) -> Index:
+            return build_index(path, identity, shards, self.section, layout, self.memory, scratch)
+
+        return self.obtain(partition, identity, build)
+
+    def obtain(self, partition: str, identity: str, build: Callable[[Path, Path], Index]) -> Index:
+        """An index that is there under its identity, or that is built now.
+
+        Args:
+            build: given the path to write and a folder for temporary files.
+        """
         name = f"state/{partition}.index"
         path = self.writer.data / name
         index = self._open(partition, path, identity)  # left by a run that was killed
@@ -65,8 +77,7 @@ class IndexStore:
         if index is None and self._take(partition, name, identity):
             index, shard = open_index(path, identity, trusted=True), self._known[name]
         if index is None:
-            scratch = self.writer.staging / "runs"
-            index = build_index(path, identity, shards, self.section, layout, self.memory, scratch)
+            index = build(path, self.writer.staging / "runs")
             self.told(partition, SORTED)
         else:
             self.told(partition, REUSED)
