@@ -12,6 +12,7 @@ from tagarela_dagster.assets.metadata import (
     describe_clusters,
     describe_decisions,
     describe_documents,
+    describe_reading,
     describe_shards,
 )
 from tagarela_dagster.assets.step import materialize, station_arguments
@@ -39,7 +40,7 @@ ROOMS = {
         "Native records read into documents: one row a document, in Parquet shards.\n\n"
         "Damaged records are quarantined with file, offset and reason, and counted.",
         frozenset({"parquet", "python"}),
-        describe_documents,
+        describe_reading,
     ),
     "measured": Room(
         "Documents with their lines cleaned and personal data replaced, and every signal of "

@@ -12,7 +12,7 @@ from typing import Any
 
 import dagster as dg
 
-from tagarela_dagster.corpus.ledger import Ledger
+from tagarela_dagster.corpus.ledger import QUARANTINE_PREFIX, Ledger
 from tagarela_dagster.provenance.manifest import Manifest
 from tagarela_dagster.resources.road import Road
 
@@ -21,6 +21,9 @@ SAMPLE_CHARACTERS = 120
 SAMPLE_WINDOW = 512
 """Documents looked at for a sample: the beginning of a shard."""
 QUARANTINE_ROWS = 8
+WEB_READERS = ("arquivo_pt",)
+NO_TEXT = "no_text"
+"""Reason of a page in which extraction found nothing."""
 
 
 def describe_documents(road: Road, manifest: Manifest) -> dict[str, Any]:
@@ -45,6 +48,31 @@ def describe_documents(road: Road, manifest: Manifest) -> dict[str, Any]:
     if quarantine := _quarantine(road, manifest):
         metadata["quarantine"] = quarantine
     return metadata
+
+
+def describe_reading(road: Road, manifest: Manifest) -> dict[str, Any]:
+    """Ledger and samples; of web archives also how many pages are left at each step of the road
+    from a page to a document."""
+    metadata = describe_documents(road, manifest)
+    if road.recipe.sources[road.source_of(manifest.partition or "")].reader in WEB_READERS:
+        metadata["yield"] = yield_table(Ledger.from_json(manifest.counts["ledger"]))
+    return metadata
+
+
+def yield_table(ledger: Ledger) -> dg.TableMetadataValue:
+    """Pages, those that nothing spoke against before they were parsed, those that had text."""
+    sound = {
+        r: t.documents for r, t in ledger.dropped.items() if not r.startswith(QUARANTINE_PREFIX)
+    }
+    empty = sound.pop(NO_TEXT, 0)
+    parsed = ledger.documents_in - sum(sound.values())
+    steps = {
+        "records": ledger.documents_in,
+        "parsed": parsed,
+        "with text": parsed - empty,
+        "documents": ledger.documents_kept,
+    }
+    return table({"step": name, "pages": pages} for name, pages in steps.items())
 
 
 def describe_decisions(road: Road, manifest: Manifest) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def materialize(
     partition = context.partition_key if context.has_partition_key else None
     forced = context.run.tags.get(FORCE_TAG) == "true"
     name = f"{asset}[{partition}]" if partition else asset
-    manifest = None
+    manifest, pace = None, {}
     while manifest is None:
         state = road.state(asset, partition)
         if state == "fresh" and not forced:
@@ -75,17 +75,29 @@ def materialize(
             road.lake.sweep(asset, partition)
             break
         context.log.info(f"{name} is {'forced' if forced else state}")
+        begin = time.monotonic()
         try:
             with road.writing(asset, partition) as writer:
                 manifest = write(writer)
+            pace = pace_of(manifest, time.monotonic() - begin)
         except LeaseHeldError as error:
             # Somebody else makes it right now (a drive and the sensor, say): wait, look again.
             context.log.info(f"{error}")
             time.sleep(LEASE_POLL_SECONDS)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(manifest.hash),
-        metadata={"manifest": manifest.hash[:16], **describe(road, manifest)},
+        metadata={"manifest": manifest.hash[:16], **pace, **describe(road, manifest)},
     )
+
+
+def pace_of(manifest: Manifest, seconds: float) -> dict[str, float]:
+    """How long a partition took and, of documents, how many a second; never part of a manifest."""
+    pace = {"seconds": round(seconds, 2)}
+    ledger = manifest.counts.get("ledger", {})
+    if ledger.get("documents_in") and seconds:
+        pace["documents_per_second"] = round(ledger["documents_in"] / seconds, 1)
+        pace["megabytes_per_second"] = round(ledger["bytes_in"] / 1e6 / seconds, 3)
+    return pace
 
 
 @functools.cache

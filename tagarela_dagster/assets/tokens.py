@@ -104,7 +104,7 @@ def _describe_tokens(road: Road, manifest: Manifest) -> Mapping[str, Any]:
     return {
         **describe_documents(road, manifest),
         "tokens": manifest.counts["tokens"],
-        "fertility": table(rows),
+        **({"fertility": table(rows)} if rows else {}),
     }
 
 
