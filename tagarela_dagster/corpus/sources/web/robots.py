@@ -9,7 +9,7 @@ draft-romm-aipref-contentsignals-00, which is what the largest content network w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit
 
@@ -71,8 +71,8 @@ class Robots:
         ``agents`` stands for a crawler that nobody names.
         """
         path = path_of(url)
-        for agent in agents:
-            rules = (rule for group in self._of(agent) for rule in group.rules)
+        for agent, groups in self._distinct(agents):
+            rules = (rule for group in groups for rule in group.rules)
             if path != "/robots.txt" and not _allowed(rules, path):
                 return agent
         return None
@@ -80,8 +80,8 @@ class Robots:
     def reserves_training(self, agents: Sequence[str], url: str) -> bool:
         """Whether a usage line that applies to one of ``agents`` disallows training on ``url``."""
         path = path_of(url)
-        for agent in agents:
-            lines = [line for group in self._of(agent) for line in group.usage]
+        for _, groups in self._distinct(agents):
+            lines = [line for group in groups for line in group.usage]
             longest = max(
                 (len(pattern) for pattern, _ in lines if _matches(pattern, path)), default=-1
             )
@@ -89,6 +89,17 @@ class Robots:
                 if len(pattern) == longest and _matches(pattern, path) and no_training(preference):
                     return True
         return False
+
+    def _distinct(self, agents: Sequence[str]) -> Iterator[tuple[str, list[_Group]]]:
+        """Agents with the groups that they follow, the first of those that follow the same: most
+        follow those of everybody, and a large site has thousands of rules."""
+        seen: set[tuple[int, ...]] = set()
+        for agent in agents:
+            groups = self._of(agent)
+            place = tuple(map(id, groups))
+            if place not in seen:
+                seen.add(place)
+                yield agent, groups
 
     def _of(self, agent: str) -> list[_Group]:
         name = agent.lower()
