@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import dagster as dg
 
 WIDTH, HEIGHT, POINTS = 480, 96, 48
-INLINE_CHARACTERS = 1000
 
 
 def sparkline(values: Sequence[float], label: str) -> dg.MarkdownMetadataValue:

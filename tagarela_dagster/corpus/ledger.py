@@ -7,10 +7,8 @@ that is kept: its bytes removed (negative when the edit added some) are booked u
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 UNKNOWN_VARIETY = "unknown"
@@ -155,8 +153,3 @@ def total(stage: str, source: str, snapshot: str, parts: Iterable[Ledger]) -> Le
         whole.add(part)
     whole.check()
     return whole
-
-
-def read_ledger(path: Path) -> Ledger:
-    """Account of a partition from its ``ledger.json``."""
-    return Ledger.from_json(json.loads(path.read_text(encoding="utf-8"))["total"])

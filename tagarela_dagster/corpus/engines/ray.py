@@ -6,9 +6,11 @@ machine's is started for the stage and ended with it.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from datatrove.pipeline.base import PipelineStep
 
@@ -35,8 +37,9 @@ def run_on_ray(
     if started:
         address = os.environ.get("RAY_ADDRESS")
         own = {} if address else {"num_cpus": workers, "include_dashboard": False}
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, **own}
         try:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
+            ray.init(address=address, **options)
         except (ConnectionError, RuntimeError) as error:
             raise EngineError(f"no Ray cluster at RAY_ADDRESS = {address!r}: {error}") from None
     try:

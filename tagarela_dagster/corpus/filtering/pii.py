@@ -139,18 +139,6 @@ def replaced(text: str, kinds: frozenset[str]) -> tuple[str, list[Find]]:
     return text, everything
 
 
-def treat(text: str, section: Pii) -> tuple[str, int, str | None]:
-    """Text with personal data replaced, how much was found, and the reason to drop it if any."""
-    if not section.enabled:
-        return text, 0, None
-    kinds = frozenset(section.kinds)
-    if section.action == "drop":
-        found = find(text, kinds)
-        return text, len(found), f"pii_{found[0].kind}" if found else None
-    text, found = replaced(text, kinds)
-    return text, len(found), None
-
-
 def protect(
     data: Bytes, offsets: Offsets, kinds: frozenset[str]
 ) -> tuple[pa.LargeStringArray | None, NDArray[np.int64]]:
