@@ -1,8 +1,8 @@
 """The whole ``measured`` stage on one core: shards read, every step of the recipe, shards written.
 
 Steps are timed one by one over the batches of a document shard, the lexicon being empty at first
-(``cold``) and as an earlier run left it (``warm``); ``stage`` is the stage itself, with its account,
-its Parquet files and their hashes. ``filtered`` and ``clean`` (without any duplicate or benchmark
+(``cold``) and as an earlier run left it (``warm``); ``stage`` is the stage itself, with its account
+and its Parquet files. ``filtered`` and ``clean`` (without any duplicate or benchmark
 item to drop) are the stages that follow.
 """
 

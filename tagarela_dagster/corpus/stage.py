@@ -78,6 +78,8 @@ class ShardStage(PipelineStep):
     """
 
     type = "Tagarela"
+    read_share = 1.0
+    """Part of its shards' bytes that the stage reads, by which it is judged to be worth workers."""
 
     def __init__(
         self,
@@ -137,7 +139,8 @@ def run_stage(
     missing = [rank for rank in ranks if not part_path(writer.staging, rank).exists()]
     if missing:
         size = bytes_on_disk(path for rank in missing for path in step.shards[rank].paths)
-        run_ranks(step, len(step.shards), workers, writer.staging / "executor", size)
+        read = int(size * step.read_share)
+        run_ranks(step, len(step.shards), workers, writer.staging / "executor", read)
     return publish_parts(writer, len(step.shards), summarise)
 
 

@@ -22,8 +22,9 @@ from tagarela_dagster.corpus.engines.settings import EngineError, engine_name, s
 from tagarela_dagster.provenance.lease import process_start
 from tagarela_dagster.provenance.parent import exit_with_parent, exit_with_process
 
-PARALLEL_BYTES = 2_000_000
-"""Compressed input below which one process does all: about a second of work."""
+PARALLEL_BYTES = 6_000_000
+"""Compressed input below which one process does all: some three seconds of work, which is what it
+takes to start workers."""
 CORPUS = "tagarela_dagster.corpus"
 PRELOADED = (
     "datatrove.executor.local",
@@ -33,6 +34,7 @@ PRELOADED = (
     f"{CORPUS}.dedup.signatures",
     f"{CORPUS}.dedup.deduped",
     f"{CORPUS}.cleaning",
+    f"{CORPUS}.engines.warm",
 )
 """What the server imports that worker processes are forked from: once, not in every worker."""
 

@@ -118,6 +118,7 @@ class DecideStage(ShardStage):
     """Decide on the documents of measured shard ``rank``."""
 
     name = "decide"
+    read_share = 0.02
 
     def __init__(
         self, writer: PartitionWriter, shards: Sequence[ShardInput], corpus: Corpus
