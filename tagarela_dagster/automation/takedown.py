@@ -16,6 +16,7 @@ from tagarela_dagster.resources.takedown import (
     affected,
     is_rebuilt,
     mark_swept,
+    remove_scores,
     sweep,
     unswept,
 )
@@ -37,6 +38,7 @@ def complete_takedowns(road: Road, instance: dg.DagsterInstance) -> bool:
         return False
     if not sweep(road):
         return False
+    remove_scores(road)
     since = max(datetime.fromisoformat(tombstone.since) for tombstone in pending)
     _delete_runs(instance, set(partitions), since)
     mark_swept(road, pending)

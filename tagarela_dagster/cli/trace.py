@@ -104,6 +104,8 @@ def forget(
             f"{len(done.copies)} duplicate(s) of it stay, and one may take its place: "
             f"`tagarela forget --copies` forgets them too ({escape(', '.join(done.copies[:5]))})"
         )
+    if done.taken:
+        console.print(f"{len(done.taken)} duplicate(s) are forgotten with it.")
     console.print("Now: `tagarela materialize` makes what it stood in again, without it.")
     if done.models:
         console.print("These trainings may have learned it; remove their folders if they must go:")

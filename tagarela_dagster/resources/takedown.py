@@ -43,12 +43,14 @@ class Forgotten:
     Attributes:
         places: "HOME/PARTITION" -> ids of the documents found there.
         copies: ids of documents in the same clusters that were not meant, and stay.
+        taken: ids of those that were forgotten with it.
         models: run folders of trainings that read a partition it stood in.
     """
 
     target: Target
     places: dict[str, list[str]]
     copies: list[str]
+    taken: list[str]
     models: list[str]
 
 
@@ -80,8 +82,9 @@ def forget(home: Home, name: str, *, with_copies: bool = False) -> Forgotten:
     if with_copies:
         tombstones += _by_id(copies)
     add_tombstones(home.tombstones, tombstones)
-    left = [] if with_copies else sorted({name for ids in copies.values() for name in ids})
-    return Forgotten(target, places, left, sorted(_models(home, places)))
+    others = sorted({name for ids in copies.values() for name in ids})
+    left, taken = ([], others) if with_copies else (others, [])
+    return Forgotten(target, places, left, taken, sorted(_models(home, places)))
 
 
 def homes(home: Home) -> Iterator[Home]:
@@ -149,6 +152,18 @@ def sweep(road: Road) -> bool:
         except LeaseHeldError:
             done = False
     return done
+
+
+def remove_scores(road: Road) -> list[str]:
+    """Remove scores of items that have changed since: they hold passages of held-out documents.
+
+    Returns:
+        Checkpoints that are to be scored again.
+    """
+    stale = [key for key in road.lake.partitions("scores") if road.state("scores", key) != "fresh"]
+    for key in stale:
+        shutil.rmtree(road.lake.folder("scores", key))
+    return stale
 
 
 def mark_swept(road: Road, tombstones: Sequence[Tombstone]) -> None:

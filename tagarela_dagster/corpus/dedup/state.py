@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-
-from loguru import logger
 
 from tagarela_dagster.corpus.dedup.index import FORMAT, Index, UnusableIndexError, open_index
 from tagarela_dagster.corpus.dedup.index_build import Layout, build_index
@@ -108,4 +107,4 @@ class IndexStore:
 
 
 def _log(partition: str, what: str) -> None:
-    logger.debug(f"index of {partition}: {what}")
+    logging.getLogger(__name__).debug(f"index of {partition}: {what}")
