@@ -25,21 +25,21 @@ from tagarela_dagster.corpus.filtering.lexicon_files import (
 )
 from tagarela_dagster.corpus.filtering.spacy_rules import new_tokenizer, spacy_rules
 from tagarela_dagster.corpus.kernels.buffers import Bytes, Offsets, text_buffers
+from tagarela_dagster.corpus.kernels.chunk_tables import PADDING
 from tagarela_dagster.corpus.kernels.split import (
-    DONE,
     SCRATCH,
     TABLES_FULL,
-    export,
-    insert,
-    learn,
+    UNKNOWN_WORDS,
+    WORDS_FULL,
     split_rows,
 )
+from tagarela_dagster.corpus.kernels.word_learning import export, insert, learn
 from tagarela_dagster.corpus.kernels.word_storage import (
     Special,
     empty_tables,
     with_room,
 )
-from tagarela_dagster.corpus.kernels.word_tables import CHUNKS, UNKNOWN
+from tagarela_dagster.corpus.kernels.word_tables import CHUNKS
 
 MAX_CHUNKS = 1_000_000
 """Distinct chunks after which a lexicon starts again, keeping half as many of those that it has
@@ -60,11 +60,15 @@ class Words(NamedTuple):
         ids: (words,) number in the lexicon's tables, good until the next ``split``.
         starts: (words,) where each begins, in bytes from the first text's beginning.
         ends: (texts,) how many words there are up to each text's end.
+        joined: the words, one behind the other, and PADDING bytes.
+        joined_ends: (texts,) where each text ends in ``joined``.
     """
 
     ids: NDArray[np.int32]
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
+    joined: Bytes
+    joined_ends: NDArray[np.int64]
 
 
 class Lexicon:
@@ -90,7 +94,7 @@ class Lexicon:
         self.kit = self._rules.kit
         self.tables = empty_tables(self._special, self.kit.classes)
         self._learned: list[NDArray[np.int64]] = []
-        self._unsaved = 0
+        self._unsaved = self._settled = 0
         self._tokenizer = new_tokenizer()
         self._remembered = 0
         self._scratch = np.empty((5, SCRATCH), np.int64)
@@ -137,29 +141,29 @@ class Lexicon:
         """Words of texts ``data[offsets[i]:offsets[i + 1]]``; numbers are those of ``tables``."""
         if len(self) > self.max_chunks:
             self._trim()
-        rows = len(offsets) - 1
+        rows, size = len(offsets) - 1, int(offsets[-1] - offsets[0])
         # Portuguese has a word for every five or six bytes.
-        room = int(offsets[-1] - offsets[0]) // 4 + 64
+        room = size // 4 + 64
         ids, starts = np.empty(room, np.int32), np.empty(room, np.int64)
-        ends = np.zeros(max(1, rows), np.int64)
-        while True:
-            row = 0
-            self.tables.counts[UNKNOWN] = 0
-            while row < rows:
-                row, full = split_rows(
-                    data, offsets, row, rows, self.kit, self.tables, self._scratch,
-                    ids, starts, ends,
-                )  # fmt: skip
-                if full == TABLES_FULL:
-                    self.tables = with_room(self.tables, SCRATCH)
-                elif full != DONE:
-                    ids = np.concatenate([ids, np.empty_like(ids)])
-                    starts = np.concatenate([starts, np.empty_like(starts)])
-            if not self.tables.counts[UNKNOWN]:
-                break
-            self._ask()
-        words = int(ends[rows - 1]) if rows else 0
-        return Words(ids[:words], starts[:words], ends[:rows])
+        joined = np.empty(size + PADDING, np.uint8)
+        ends, joined_ends = np.zeros((2, rows), np.int64)
+        longest = int(np.diff(offsets).max(initial=0))
+        marks = np.empty(longest // 2 + 2, np.int64)
+        row = 0
+        while row < rows:
+            row, missing = split_rows(
+                data, offsets, row, self.kit, self.tables, self._scratch, marks,
+                joined, joined_ends, ids, starts, ends,
+            )  # fmt: skip
+            if missing == TABLES_FULL:
+                self.tables = with_room(self.tables, SCRATCH)
+            elif missing == UNKNOWN_WORDS:
+                self._ask()
+            elif missing == WORDS_FULL:
+                ids = np.concatenate([ids, np.empty_like(ids)])
+                starts = np.concatenate([starts, np.empty_like(starts)])
+        words = int(ends[-1]) if rows else 0
+        return Words(ids[:words], starts[:words], ends, joined, joined_ends)
 
     def words(self, text: str) -> list[str]:
         """Words of one text, to look at."""
@@ -174,7 +178,8 @@ class Lexicon:
 
     def _ask(self) -> None:
         """Ask spaCy for the words of the chunks that have none."""
-        numbers = np.flatnonzero(self.tables.chunks[: len(self), 3] == 0)
+        settled = self._settled
+        numbers = settled + np.flatnonzero(self.tables.chunks[settled : len(self), 3] == 0)
         ends: list[int] = []
         counts = np.empty(len(numbers), np.int64)
         for place, number in enumerate(numbers.tolist()):
@@ -192,6 +197,7 @@ class Lexicon:
         self.tables = with_room(self.tables, len(ends) + SCRATCH)
         learn(numbers, ends, counts, self.kit.classes, self.tables)
         self._learned.append(numbers)
+        self._settled = len(self)
 
     def _cut(self, chunk: bytes) -> list[int]:
         """Where the words of a chunk end, in bytes."""
@@ -211,7 +217,7 @@ class Lexicon:
         data, offsets, ends, counts = chunks
         self.tables = with_room(self.tables, max(len(counts), len(ends), len(data)) + SCRATCH)
         numbers = np.empty(len(counts), np.int64)
-        insert(data, offsets, self.tables, numbers)
+        insert(np.concatenate([data, np.zeros(PADDING, np.uint8)]), offsets, self.tables, numbers)
         new = numbers >= 0
         self._learn(numbers[new], ends[np.repeat(new, counts)], counts[new])
 
@@ -230,5 +236,5 @@ class Lexicon:
         numbers = np.concatenate([np.empty(0, np.int64), *self._learned])
         kept = self._exported(numbers[-(self.max_chunks // 2) :])
         self.tables = empty_tables(self._special, self.kit.classes)
-        self._learned, self._unsaved = [], 0
+        self._learned, self._unsaved, self._settled = [], 0, 0
         self._add(kept)

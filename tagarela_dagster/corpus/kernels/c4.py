@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from tagarela_dagster.corpus.kernels.characters import SPACE, class_of, decode
-from tagarela_dagster.corpus.kernels.compile import jit
+from tagarela_dagster.corpus.kernels.compile import jit_borrowing
 from tagarela_dagster.corpus.kernels.word_tables import ENDS, ONLY_PUNCT
 
 MIN_WORDS = 3
@@ -62,7 +62,7 @@ AT_BYTE = np.array(
 """Byte -> phrases to compare there, and a bit beyond them for the curly bracket."""
 
 
-@jit
+@jit_borrowing
 def _find_phrases(data, start, end):
     """Bits of the phrases in ``data[start:end]``, and CURLY."""
     found = 0
@@ -89,7 +89,7 @@ def _find_phrases(data, start, end):
     return found
 
 
-@jit
+@jit_borrowing
 def _without_citations(data, start, end):
     """Where a line ends without the citations at its end (``[1]``, ``[]``)."""
     while end - start >= 2 and data[end - 1] == 93:
@@ -102,7 +102,7 @@ def _without_citations(data, start, end):
     return end
 
 
-@jit
+@jit_borrowing
 def _ends_well(data, start, end):
     """Whether a line ends in one of ``. ? ! " '`` and not in three dots."""
     if end <= start:
@@ -113,62 +113,46 @@ def _ends_well(data, start, end):
     return last in (63, 33, 34, 39)
 
 
-@jit
-def count_sentences(ids, words):
-    """Sentences of some words by spaCy's sentencizer: a new one begins behind end marks."""
-    if len(ids) == 0:
+@jit_borrowing
+def count_sentences(flags, word, until):
+    """Sentences of words ``word`` to ``until`` by spaCy's sentencizer: a new one begins behind
+    end marks."""
+    if word == until:
         return 0
     sentences, ended = 1, False
-    for k in range(len(ids)):
-        flags = np.int64(words[ids[k], 2] >> np.uint64(32))
-        if flags & ENDS:
+    for k in range(word, until):
+        if flags[k] & ENDS:
             ended = True
-        elif ended and not flags & ONLY_PUNCT:
+        elif ended and not flags[k] & ONLY_PUNCT:
             sentences += 1
             ended = False
     return sentences
 
 
-@jit
-def _line_end(data, at, end):
-    """Where the line of ``str.splitlines`` from ``at`` on ends, and where the next one begins."""
-    while at < end:
-        byte = data[at]
-        if byte > 0x1E and byte != 0xC2 and byte != 0xE2:
-            at += 1
-        elif byte == 13:
-            return at, at + 2 if at + 1 < end and data[at + 1] == 10 else at + 1
-        elif (byte >= 10 and byte <= 12) or (byte >= 0x1C and byte <= 0x1E):
-            return at, at + 1
-        elif byte == 0xC2 and at + 1 < end and data[at + 1] == 0x85:
-            return at, at + 2
-        elif byte == 0xE2 and at + 2 < end and data[at + 1] == 0x80 and data[at + 2] >> 1 == 0x54:
-            return at, at + 3
-        else:
-            at += 1
-    return end, end
+@jit_borrowing
+def may_have_phrases(data, start, end):
+    """Whether a curly bracket or a part of each phrase stands anywhere, in a loop without branches
+    that is compiled to vector instructions."""
+    found = np.uint8(0)
+    for i in range(start, end - 2):
+        a, b, c = data[i], data[i + 1] | np.uint8(32), data[i + 2] | np.uint8(32)
+        small = a | np.uint8(32)
+        found |= np.uint8(
+            (a == 123)
+            | ((small == 118) & (b == 97) & (c == 115))  # javascript: vas
+            | ((small == 109) & (b == 32) & (c == 105))  # lorem ipsum: m i
+            | ((small == 102) & (b == 32) & (c == 117))  # terms of use: f u
+            | ((small == 121) & (b == 32) & (c == 112))  # privacy policy: y p
+            | ((small == 107) & (b == 105) & (c == 101))  # cookie: kie
+        )
+    return (
+        found != 0
+        or (end - start >= 1 and data[end - 1] == 123)
+        or (end - start >= 2 and data[end - 2] == 123)
+    )
 
 
-@jit
-def _strip(data, start, end, classes):
-    """``data[start:end]`` without spaces at its ends."""
-    while start < end:
-        code, size = decode(data, start, end)
-        if not class_of(code, classes) & SPACE:
-            break
-        start += size
-    while start < end:
-        last = end - 1
-        while last > start and data[last] & 0xC0 == 0x80:
-            last -= 1
-        code, _ = decode(data, last, end)
-        if not class_of(code, classes) & SPACE:
-            break
-        end = last
-    return start, end
-
-
-@jit
+@jit_borrowing
 def _words(data, start, end, classes):
     """Words of a line between spaces, and characters of the longest; a short line's words are
     counted up to MIN_WORDS only."""
@@ -186,53 +170,53 @@ def _words(data, start, end, classes):
     return words, longest
 
 
-@jit
-def count_c4(data, start, end, base, ids, starts, words, classes, counts):
-    """Count LINE_RULES of a document; a line is counted at the first rule that it fails.
+@jit_borrowing
+def count_line(data, first, last, base, starts, flags, word, phrases, classes, counts):
+    """Count LINE_RULES of a stripped line: it counts at the first rule that it fails.
 
     Args:
-        base: place from which ``starts`` are counted. counts: (LINE_RULES,) int64.
+        base: place from which ``starts`` of words are counted. flags: of each word.
+        word: number of a word that begins before the line does.
+        phrases: whether ``may_have_phrases`` says so of the text.
+
+    Returns:
+        The number of a word for the next line.
     """
-    counts[:] = 0
-    word, line = 0, start
-    while line < end:
-        last, following = _line_end(data, line, end)
-        first, last = _strip(data, line, last, classes)
-        line = following
-        counts[LINES] += 1
-        chunks, longest = 0, 0
-        if last - first > MAX_WORD:
-            chunks, longest = _words(data, first, last, classes)
-        if longest > MAX_WORD:
-            counts[LONG_WORD] += 1
-            continue
-        stop = _without_citations(data, first, last)
-        if not _ends_well(data, first, stop):
-            counts[NO_PUNCTUATION] += 1
-            continue
-        if last - first <= MAX_WORD:
-            chunks, longest = _words(data, first, last, classes)
-        if chunks < MIN_WORDS:
-            counts[SHORT] += 1
-            continue
-        found = _find_phrases(data, first, stop)
-        if found & LOREM:
-            counts[LOREMS] += 1
-        elif found & JAVASCRIPT:
-            counts[SCRIPT] += 1
-        elif found & CURLY:
-            counts[CURLIES] += 1
-        elif found & POLICY:
-            counts[POLICIES] += 1
-        else:
-            counts[KEPT] += 1
-            word = first_at_or_after(starts, word, first - base)
-            until = first_at_or_after(starts, word, stop - base)
-            counts[SENTENCES] += count_sentences(ids[word:until], words)
-            word = until
+    counts[LINES] += 1
+    chunks, longest = 0, 0
+    if last - first > MAX_WORD:
+        chunks, longest = _words(data, first, last, classes)
+    if longest > MAX_WORD:
+        counts[LONG_WORD] += 1
+        return word
+    stop = _without_citations(data, first, last)
+    if not _ends_well(data, first, stop):
+        counts[NO_PUNCTUATION] += 1
+        return word
+    if last - first <= MAX_WORD:
+        chunks, longest = _words(data, first, last, classes)
+    if chunks < MIN_WORDS:
+        counts[SHORT] += 1
+        return word
+    found = _find_phrases(data, first, stop) if phrases else 0
+    if found & LOREM:
+        counts[LOREMS] += 1
+    elif found & JAVASCRIPT:
+        counts[SCRIPT] += 1
+    elif found & CURLY:
+        counts[CURLIES] += 1
+    elif found & POLICY:
+        counts[POLICIES] += 1
+    else:
+        counts[KEPT] += 1
+        word = first_at_or_after(starts, word, first - base)
+        until = first_at_or_after(starts, word, stop - base)
+        counts[SENTENCES] += count_sentences(flags, word, until)
+        word = until
+    return word
 
 
-@jit
+@jit_borrowing
 def first_at_or_after(starts, word, place):
     """First word from ``word`` on that begins at ``place`` or later."""
     while word < len(starts) and starts[word] < place:

@@ -16,7 +16,7 @@ import numpy as np
 from datatrove.utils.text import PUNCTUATION_SET, TERMINAL_PUNCTUATION
 from numpy.typing import NDArray
 
-from tagarela_dagster.corpus.kernels.compile import jit
+from tagarela_dagster.corpus.kernels.compile import jit_borrowing
 
 SPACE = 1 << 0
 """``str.isspace``: where ``str.split()`` splits and what ``str.strip()`` takes."""
@@ -113,7 +113,7 @@ def character_classes() -> Classes:
     return compact(flat_classes())
 
 
-@jit
+@jit_borrowing
 def decode(data, at, end):
     """Code point at ``data[at]`` and its size in bytes; a cut or stray byte is U+FFFD of 1 byte."""
     lead = np.int64(data[at])
@@ -131,7 +131,7 @@ def decode(data, at, end):
     return 0xFFFD, 1
 
 
-@jit
+@jit_borrowing
 def class_of(code, classes):
     """Class bits of a code point."""
     return np.int64(classes.blocks[(classes.index[code >> 7] << 7) + (code & 127)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tagarela_dagster.corpus.kernels.characters import LETTER, SPACE, decode
-from tagarela_dagster.corpus.kernels.compile import jit
+from tagarela_dagster.corpus.kernels.compile import jit_borrowing
 from tagarela_dagster.corpus.kernels.lines import count_newlines, is_new_line
 from tagarela_dagster.corpus.kernels.repetition import table_size
 from tagarela_dagster.corpus.kernels.word_tables import HASH_BASE, mix
@@ -16,7 +16,7 @@ _AFTER_SMALL = tuple(map(ord, "áâãàéêíóôõú"))
 _AFTER_CAPITAL = tuple(map(ord, "ÁÂÃÀÉÊÍÓÔÕÚ"))
 
 
-@jit
+@jit_borrowing
 def _is_suspect(before, code):
     """Whether two neighbouring characters may be mojibake, the second looked at alone as well.
 
@@ -36,7 +36,7 @@ def _is_suspect(before, code):
     return True
 
 
-@jit
+@jit_borrowing
 def suspect_lines(data, offsets, found):
     """Lines that ftfy may want to repair.
 
@@ -71,7 +71,7 @@ def suspect_lines(data, offsets, found):
     return count
 
 
-@jit
+@jit_borrowing
 def most_lines(data, offsets):
     """Lines of the text that has the most."""
     most = 0
@@ -80,7 +80,7 @@ def most_lines(data, offsets):
     return most + 1
 
 
-@jit
+@jit_borrowing
 def clean_rows(
     data, offsets, min_letters, drop_copies, classes, slots, places, out, out_offsets, removed
 ):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tagarela_dagster.corpus.kernels.characters import decode
-from tagarela_dagster.corpus.kernels.compile import jit
+from tagarela_dagster.corpus.kernels.compile import jit_borrowing
 
 
-@jit
+@jit_borrowing
 def count_characters(data, start, end):
     """Code points of ``data[start:end]``."""
     found = 0
@@ -15,7 +15,7 @@ def count_characters(data, start, end):
     return found
 
 
-@jit
+@jit_borrowing
 def _copy(data, at, end, characters, out, filled, counts):
     """Append up to so many characters, newlines as spaces; counts capitals and letters A to Z."""
     while at < end and characters > 0:
@@ -33,7 +33,7 @@ def _copy(data, at, end, characters, out, filled, counts):
     return filled, at
 
 
-@jit
+@jit_borrowing
 def cut_excerpts(data, offsets, window, out, out_offsets, counts):
     """All of a text of up to three windows of characters, else its start, middle and end.
 

@@ -1,16 +1,17 @@
-"""Line signals of a document in one pass over its bytes.
+"""Lines of a document, as the rules look at them when one ends.
 
-Lines are those of the rule that asks: Gopher quality uses ``str.splitlines``, FineWeb and Gopher
-repetition split at newlines.
+Lines are those of the rule that asks: Gopher quality and C4 use ``str.splitlines``, FineWeb and
+Gopher repetition split at newlines. ``kernels.text_pass`` finds where they end.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from tagarela_dagster.corpus.kernels.characters import BREAK, SPACE, TERMINAL, decode
-from tagarela_dagster.corpus.kernels.compile import jit
-from tagarela_dagster.corpus.kernels.word_tables import HASH_BASE, mix, same_bytes
+from tagarela_dagster.corpus.kernels.characters import SPACE, TERMINAL, class_of, decode
+from tagarela_dagster.corpus.kernels.compile import jit_borrowing
+from tagarela_dagster.corpus.kernels.word_tables import HASH_BASE, mix, same_bytes, spread
+from tagarela_dagster.corpus.kernels.xxh_memory import load64
 
 SHORT_LINE = 30
 """Characters of a short line at most (FineWeb's ``short_line_length``)."""
@@ -30,7 +31,7 @@ LINE_COUNTS = (
     "bullet_lines",
     "ellipsis_lines",
 )
-"""What :func:`count_lines` counts, in order."""
+"""What is counted of a document's lines, in order."""
 (
     CHARACTERS,
     NEWLINES,
@@ -51,7 +52,7 @@ _BASE = np.uint64(HASH_BASE)
 _HALF, _ONE, _LOW = np.uint64(32), np.uint64(1), np.uint64(0xFFFFFFFF)
 
 
-@jit
+@jit_borrowing
 def count_newlines(data, start, end):
     """Newlines in ``data[start:end]``."""
     found = 0
@@ -60,7 +61,7 @@ def count_newlines(data, start, end):
     return found
 
 
-@jit
+@jit_borrowing
 def ends_in_ellipsis(data, start, end):
     """Whether ``data[start:end]`` ends in three dots or in an ellipsis."""
     if end - start < 3:
@@ -69,7 +70,7 @@ def ends_in_ellipsis(data, start, end):
     return (a == 46 and b == 46 and c == 46) or (a == 0xE2 and b == 0x80 and c == 0xA6)
 
 
-@jit
+@jit_borrowing
 def is_new_line(data, start, end, mixed, slots, mask, places, number):
     """Whether a line (not empty) stands here for the first time; remembers it as ``number``."""
     half, slot = mixed >> _HALF, mixed & mask
@@ -90,86 +91,94 @@ def is_new_line(data, start, end, mixed, slots, mask, places, number):
         slot = (slot + _ONE) & mask
 
 
-@jit
-def count_lines(data, start, end, classes, slots, places, counts):
-    """Count LINE_COUNTS of the text ``data[start:end]`` into ``counts``.
+@jit_borrowing
+def hash_line(data, start, end):
+    """A hash of ``data[start:end]``; nothing beyond is read."""
+    value = np.uint64(end - start)
+    if end - start < 8:
+        for i in range(start, end):
+            value = value * _BASE + np.uint64(data[i])
+        return mix(value)
+    for i in range(start, end - 8, 8):
+        value = spread(value, load64(data, i))
+    return spread(value, load64(data, end - 8))
+
+
+@jit_borrowing
+def skip_spaces(data, at, end, classes):
+    """Where the first character that is no white space begins, and how many were skipped."""
+    skipped = 0
+    while at < end:
+        code, size = decode(data, at, end)
+        if not class_of(code, classes) & SPACE:
+            break
+        at += size
+        skipped += 1
+    return at, skipped
+
+
+@jit_borrowing
+def last_character(data, start, end, classes):
+    """Where the last character of ``data[start:end]`` begins, and its class bits."""
+    last = end - 1
+    while last > start and data[last] & 0xC0 == 0x80:
+        last -= 1
+    code, _ = decode(data, last, end)
+    return last, class_of(code, classes)
+
+
+@jit_borrowing
+def strip(data, start, end, classes):
+    """``data[start:end]`` without white space at its ends."""
+    start = skip_spaces(data, start, end, classes)[0]
+    while start < end:
+        last, bits = last_character(data, start, end, classes)
+        if not bits & SPACE:
+            break
+        end = last
+    return start, end
+
+
+@jit_borrowing
+def end_line(data, start, end, characters, classes, slots, places, counts):
+    """Count a line between newlines, which is not empty.
 
     Args:
-        slots: (power of 2, more than lines) uint64 of zeros; places: (lines, 2) int64: scratch.
+        characters: how many it has.
+        slots: (power of 2, more than lines) uint64, zeros at first; places: (lines, 2) int64.
     """
-    index, blocks = classes.index, classes.blocks
-    mask = np.uint64(len(slots) - 1)
-    characters = newlines = hashes = ellipses = dots = lines = duplicates = 0
-    visible_lines = punctuated = short = duplicate_characters = 0
-    split_lines = bullets = ellipsis_lines = 0
-    # The line between newlines: where it begins, its hash and characters.
-    line, hashed, line_characters, line_visible = start, np.uint64(0), 0, False
-    # The line of str.splitlines: where it begins and where its last visible character ends.
-    split, visible_end, bits = start, start, np.uint32(0)
-    at = start
-    while at <= end:
-        if at == end or data[at] == 10:
-            if at > line:
-                if is_new_line(data, line, at, mix(hashed), slots, mask, places, lines):
-                    lines += 1
-                else:
-                    duplicates += 1
-                    if line_visible:
-                        duplicate_characters += line_characters
-                if line_visible:
-                    visible_lines += 1
-                    punctuated += bits & TERMINAL != 0
-                    short += line_characters <= SHORT_LINE
-            if at == end:
-                break
-            newlines += 1
-            characters += line_characters + 1
-            line, hashed, line_characters, line_visible = at + 1, np.uint64(0), 0, False
-            size, code, bits = 1, 10, blocks[10]
-        else:
-            code, size = np.int64(data[at]), 1
-            if code < 128:
-                bits = blocks[code]
-                hashed = hashed * _BASE + np.uint64(code)
-            else:
-                code, size = decode(data, at, end)
-                bits = blocks[(index[code >> 7] << 7) + (code & 127)]
-                for k in range(size):
-                    hashed = hashed * _BASE + np.uint64(data[at + k])
-            line_characters += 1
-        if bits & SPACE:
-            dots = 0
-            if bits & BREAK and not (code == 13 and at + 1 < end and data[at + 1] == 10):
-                split_lines += 1
-                ellipsis_lines += ends_in_ellipsis(data, split, visible_end)
-                split = visible_end = at + size
-        else:
-            line_visible = True
-            if visible_end == split:
-                bullets += code == 0x2022 or code == 45
-            visible_end = at + size
-            if code == 46:
-                dots += 1
-                if dots == 3:
-                    ellipses += 1
-                    dots = 0
-            else:
-                dots = 0
-                hashes += code == 35
-                ellipses += code == 0x2026
-        at += size
-    if split < end:
-        split_lines += 1
-        ellipsis_lines += ends_in_ellipsis(data, split, visible_end)
-    counts[CHARACTERS] = characters + line_characters
-    counts[NEWLINES], counts[HASHES], counts[ELLIPSES] = newlines, hashes, ellipses
-    # Between runs of newlines; one before the first and after the last newline are empty lines.
-    empty = 0
+    visible = skip_spaces(data, start, end, classes)[0] < end
+    mask, hashed = np.uint64(len(slots) - 1), hash_line(data, start, end)
+    if is_new_line(data, start, end, hashed, slots, mask, places, counts[LINES]):
+        counts[LINES] += 1
+    else:
+        counts[DUPLICATE_LINES] += 1
+        if visible:
+            counts[DUPLICATE_CHARACTERS] += characters
+    if visible:
+        counts[VISIBLE_LINES] += 1
+        counts[PUNCTUATED_LINES] += last_character(data, start, end, classes)[1] & TERMINAL != 0
+        counts[SHORT_LINES] += characters <= SHORT_LINE
+
+
+@jit_borrowing
+def end_split_line(data, start, first, last, counts):
+    """Count a line of ``str.splitlines`` that begins at ``start``; stripped, it is from ``first``
+    to ``last``."""
+    counts[SPLIT_LINES] += 1
+    if first == last:
+        return
+    counts[ELLIPSIS_LINES] += ends_in_ellipsis(data, start, last)
+    code, _ = decode(data, first, last)
+    counts[BULLET_LINES] += code == 0x2022 or code == 45
+
+
+@jit_borrowing
+def end_lines(data, start, end, counts):
+    """Add the empty lines: before the first and behind the last newline of a text, for between
+    the others runs of newlines are one."""
+    counts[LINES] += counts[DUPLICATE_LINES]
     if end > start:
         empty = (data[start] == 10) + (data[end - 1] == 10)
-    counts[LINES] = lines + duplicates + empty
-    counts[DUPLICATE_LINES] = duplicates + (empty == 2)
-    counts[VISIBLE_LINES], counts[PUNCTUATED_LINES] = visible_lines, punctuated
-    counts[SHORT_LINES], counts[DUPLICATE_CHARACTERS] = short, duplicate_characters
-    counts[SPLIT_LINES], counts[BULLET_LINES] = split_lines, bullets
-    counts[ELLIPSIS_LINES] = ellipsis_lines
+        counts[LINES] += empty
+        counts[DUPLICATE_LINES] += empty == 2

@@ -9,10 +9,8 @@ there); words are runs of ``\w``. Neither the check of each sentence's language 
 
 from __future__ import annotations
 
-import numpy as np
-
-from tagarela_dagster.corpus.kernels.characters import SPACE, UPPER, WORD, decode
-from tagarela_dagster.corpus.kernels.compile import jit
+from tagarela_dagster.corpus.kernels.characters import SPACE, class_of, decode
+from tagarela_dagster.corpus.kernels.compile import jit_borrowing
 
 MIN_LENGTH, MAX_LENGTH = 20, 500
 """Characters of a usual sentence."""
@@ -21,10 +19,10 @@ MIN_CASE_WORDS = 12
 TECHNICAL = frozenset(b"0123456789{}+/()>")
 """More than a fifth of these is technical."""
 
-_IS_TECHNICAL = np.array([byte in TECHNICAL for byte in range(128)], np.int64)
+_LOW = 0xFFFFFFFF
 
 
-@jit
+@jit_borrowing
 def _is_questionable(characters, technical, words, capitals):
     return (
         characters < MIN_LENGTH
@@ -34,58 +32,26 @@ def _is_questionable(characters, technical, words, capitals):
     )
 
 
-@jit
-def count_madlad(data, at, end, classes):
-    """Sentences of ``data[at:end]``, and how many of them are questionable."""
-    index, blocks = classes.index, classes.blocks
-    sentences = questionable = 0
-    characters = technical = words = capitals = marks = 0
-    visible, in_word = False, False
-    while at <= end:
-        code, size, bits = 32, 1, 0
-        if at < end:
-            code = np.int64(data[at])
-            if code < 128:
-                bits = blocks[code]
-                technical += _IS_TECHNICAL[code]
-            else:
-                wide, size = decode(data, at, end)
-                bits = blocks[(index[wide >> 7] << 7) + (wide & 127)]
+@jit_borrowing
+def is_sentence(data, at, end, classes):
+    """Whether ``data[at:end]`` has anything but marks and white space."""
+    while at < end:
+        code, size = decode(data, at, end)
+        if not (code == 46 or code == 33 or code == 63 or class_of(code, classes) & SPACE):
+            return True
         at += size
-        if bits & WORD:
-            if not in_word:
-                words += 1
-                capitals += bits & UPPER != 0
-            in_word = True
-        else:
-            in_word = False
-        if at <= end and not (bits & SPACE and marks):
-            characters += 1
-            if code == 46 or code == 33 or code == 63:
-                marks += 1
-            else:
-                marks = 0
-                visible = visible or not bits & SPACE
-            continue
-        # Marks and a space, or the end: marks belong to a sentence only at the end of the text.
-        if at <= end:
-            characters -= marks
-        elif marks:
-            visible = True
-        if visible:
-            sentences += 1
-            questionable += _is_questionable(characters, technical, words, capitals)
-        characters = technical = words = capitals = marks = 0
-        visible = False
-        # The run of spaces goes with the marks.
-        while at < end:
-            code, size = np.int64(data[at]), 1
-            if code < 128:
-                bits = blocks[code]
-            else:
-                wide, size = decode(data, at, end)
-                bits = blocks[(index[wide >> 7] << 7) + (wide & 127)]
-            if not bits & SPACE:
-                break
-            at += size
-    return sentences, questionable
+    return False
+
+
+@jit_borrowing
+def end_sentence(data, start, end, is_last, texts, signs, classes, counts):
+    """Count a sentence ``data[start:end]``, in which marks at the end belong to the last one only.
+
+    Args:
+        texts: its characters | words << 32. signs: technical characters | capitals << 32.
+        counts: gets one sentence, and whether it is questionable.
+    """
+    marked = is_last and end > start and data[end - 1] in (33, 46, 63)
+    if marked or is_sentence(data, start, end, classes):
+        counts[0] += 1
+        counts[1] += _is_questionable(texts & _LOW, signs & _LOW, texts >> 32, signs >> 32)

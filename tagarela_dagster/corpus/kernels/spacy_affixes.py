@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from tagarela_dagster.corpus.kernels.characters import WORD
-from tagarela_dagster.corpus.kernels.compile import jit
+from tagarela_dagster.corpus.kernels.compile import jit_borrowing
 from tagarela_dagster.corpus.kernels.spacy_classes import (
     AL,
     AU,
@@ -28,13 +28,13 @@ LONGEST_UNIT = 5
 """Characters of the longest unit."""
 
 
-@jit
+@jit_borrowing
 def is_digit(code):
     """``[0-9]``."""
     return code >= 48 and code <= 57
 
 
-@jit
+@jit_borrowing
 def prefix_length(a, b, codes, bits):
     r"""Length of the prefix of characters a to b: ``\w{1,3}\$``, dots, or a single sign."""
     k = a
@@ -52,7 +52,7 @@ def prefix_length(a, b, codes, bits):
     return 1 if bits[a] & PREFIX else 0
 
 
-@jit
+@jit_borrowing
 def suffix_length(a, b, codes, bits, units):
     """Length of the longest suffix of characters a to b that any expression matches."""
     if a >= b:
@@ -97,7 +97,7 @@ def suffix_length(a, b, codes, bits, units):
     return 1 if bits[b - 1] & SUFFIX else 0
 
 
-@jit
+@jit_borrowing
 def split_infixes(a, b, codes, bits, begins):
     """Mark where words begin at the infixes of characters a to b (but not one at a)."""
     k, no_hyphen = a, a
@@ -125,7 +125,7 @@ def split_infixes(a, b, codes, bits, begins):
         k = end
 
 
-@jit
+@jit_borrowing
 def _hyphenated(k, b, codes, bits):
     r"""End of ``\w+-\w+(-\w+)*`` from k on, or k."""
     end = k
@@ -140,7 +140,7 @@ def _hyphenated(k, b, codes, bits):
     return end
 
 
-@jit
+@jit_borrowing
 def _operator(k, b, codes, bits):
     """End of an infix that needs neighbours, from k on, or k; k has both neighbours."""
     code, before, after = codes[k], bits[k - 1], bits[k + 1]

@@ -10,7 +10,7 @@ neighbours. Tests compare it with spaCy on generated and on real chunks.
 from __future__ import annotations
 
 from tagarela_dagster.corpus.kernels.characters import class_of, decode
-from tagarela_dagster.corpus.kernels.compile import jit
+from tagarela_dagster.corpus.kernels.compile import jit_borrowing
 from tagarela_dagster.corpus.kernels.spacy_affixes import (
     prefix_length,
     split_infixes,
@@ -40,7 +40,7 @@ LONGEST_SPECIAL = 40
 _LETTER_OR_CUT = AX | PREFIX | SUFFIX | INFIX
 
 
-@jit
+@jit_borrowing
 def special(a, b, bits, places, tables):
     """Whether characters a to b are a special case, and whether of several words."""
     if b <= a or not (bits[a] & SPECIAL_FIRST and bits[b - 1] & SPECIAL_LAST):
@@ -58,7 +58,7 @@ def special(a, b, bits, places, tables):
     return YES if flags & SPECIAL else NO
 
 
-@jit
+@jit_borrowing
 def split_chunk(start, end, classes, tables, units, scratch, ends):
     """Words of the chunk ``arena[start:end]``: fills ``ends`` (bytes from its start) and counts.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tagarela_dagster.corpus.kernels.characters import DECIMAL, WORD
-from tagarela_dagster.corpus.kernels.compile import jit
+from tagarela_dagster.corpus.kernels.compile import jit_borrowing
 from tagarela_dagster.corpus.kernels.spacy_affixes import (
     COLON,
     DOT,
@@ -18,7 +18,7 @@ NO, YES, REFUSED = 0, 1, 2
 """REFUSED: only spaCy can tell."""
 
 
-@jit
+@jit_borrowing
 def _is_host(a, b, codes, bits):
     """Whether characters a to b are a host name, then perhaps a port, a path and so on."""
     labels, start = 0, a
@@ -48,7 +48,7 @@ def _is_host(a, b, codes, bits):
         return YES if k == b or codes[k] in (35, SLASH, 63) else NO
 
 
-@jit
+@jit_borrowing
 def is_url(a, b, codes, bits):
     """Whether spaCy's URL expression matches characters a to b; REFUSED where it may."""
     dots, after = 0, a

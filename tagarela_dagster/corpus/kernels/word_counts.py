@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tagarela_dagster.corpus.kernels.buffers import Bytes, Offsets
-from tagarela_dagster.corpus.kernels.compile import jit
+from tagarela_dagster.corpus.kernels.compile import jit_borrowing
 
 
-@jit
+@jit_borrowing
 def space_width(data: Bytes, at: int, end: int) -> int:
     """Bytes of the white space at ``at``, 0 when there is none: what ``str.isspace`` says."""
     byte = data[at]
@@ -28,7 +28,7 @@ def space_width(data: Bytes, at: int, end: int) -> int:
     return 3 if third <= 0x8A or third == 0xA8 or third == 0xA9 or third == 0xAF else 0
 
 
-@jit
+@jit_borrowing
 def word_counts(data: Bytes, offsets: Offsets, words: Offsets, characters: Offsets) -> None:
     """Fill ``words`` (as ``len(text.split())``) and ``characters`` of each text, (rows,) int64."""
     for row in range(len(offsets) - 1):

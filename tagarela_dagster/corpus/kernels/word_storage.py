@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagarela_dagster.corpus.kernels.characters import Classes
-from tagarela_dagster.corpus.kernels.split import rehash
+from tagarela_dagster.corpus.kernels.word_learning import rehash_chunks, rehash_words
 from tagarela_dagster.corpus.kernels.word_tables import (
     ARENA,
     CHUNKS,
@@ -37,9 +37,9 @@ class Special(NamedTuple):
 def empty_tables(special: Special, classes: Classes) -> Tables:
     """Tables that hold no chunk, only the words of ``special``, the marked ones first."""
     tables = Tables(
-        slots=np.zeros(_SLOTS_AN_ENTRY * _START, np.uint64),
+        slots=np.zeros((_SLOTS_AN_ENTRY * _START, 4), np.uint64),
         chunks=np.zeros((_START, 4), np.int64),
-        parts=np.zeros(_START, np.int32),
+        parts=np.zeros((_START, 2), np.int32),
         word_slots=np.zeros(_SLOTS_AN_ENTRY * _START, np.uint64),
         words=np.zeros((_START, 4), np.uint64),
         arena=np.zeros(16 * _START, np.uint8),
@@ -78,12 +78,14 @@ def with_room(tables: Tables, size: int) -> Tables:
         parts=_grown(tables.parts, int(counts[PARTS]), size),
         arena=_grown(tables.arena, int(counts[ARENA]), size),
     )
-    needed = _SLOTS_AN_ENTRY * len(chunks), _SLOTS_AN_ENTRY * len(words)
-    if needed[0] > len(tables.slots) or needed[1] > len(tables.word_slots):
-        tables = tables._replace(
-            slots=np.zeros(needed[0], np.uint64), word_slots=np.zeros(needed[1], np.uint64)
-        )
-        rehash(tables)
+    if (needed := _SLOTS_AN_ENTRY * len(chunks)) > len(tables.slots):
+        slots = np.zeros((needed, 4), np.uint64)
+        rehash_chunks(tables.slots, slots)
+        tables = tables._replace(slots=slots)
+    if (needed := _SLOTS_AN_ENTRY * len(words)) > len(tables.word_slots):
+        word_slots = np.zeros(needed, np.uint64)
+        rehash_words(words, counts, word_slots)
+        tables = tables._replace(word_slots=word_slots)
     return tables
 
 

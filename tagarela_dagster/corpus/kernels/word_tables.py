@@ -1,8 +1,9 @@
 """Hash tables of a lexicon: whitespace-delimited chunk -> its words, word -> what rules ask of it.
 
-Open addressing with linear probing; a slot holds half of a mixed 64-bit hash and a number. The
-bytes are kept and compared, so no collision ever decides. Kernels cannot grow arrays: they stop
-before one is full, and the owner (``filtering.words.Lexicon``) grows them and goes on.
+Open addressing with linear probing. A chunk's slot holds its bytes when there are few, a word's
+half of a mixed 64-bit hash and a number. Bytes are kept and compared, so no collision ever decides.
+Kernels cannot grow arrays: they stop before one is full, and the owner
+(``filtering.lexicon.Lexicon``) grows them and goes on.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tagarela_dagster.corpus.kernels.characters import (
     class_of,
     decode,
 )
-from tagarela_dagster.corpus.kernels.compile import jit
+from tagarela_dagster.corpus.kernels.compile import jit_borrowing
 
 HASH_BASE = 0x9E3779B97F4A7C15
 """Odd, so a power of it never vanishes. Hash of bytes b0 … bk: ``sum(bi * HASH_BASE**(k - i))``
@@ -52,10 +53,12 @@ class Tables(NamedTuple):
     """Arrays of a lexicon; all but ``pairs`` have room beyond ``counts``.
 
     Attributes:
-        slots: (power of 2,) chunk slots: hash half, number + 1; 0 is free.
+        slots: (power of 2, 4) chunk slots, so that a chunk that is known is found in one place: its
+            first eight bytes; the next eight, or the hash of a chunk of more than 16;
+            bytes << 32 | number + 1, 0 when the slot is free; words << 32 | first part.
         chunks: (chunks, 4) start in the arena, bytes, first part (or the word itself when there
             is one), number of words (0: not known yet).
-        parts: word numbers of chunks of several words.
+        parts: (parts, 2) word and where it begins in its chunk, of chunks of several words.
         word_slots: (power of 2,) word slots.
         words: (words, 4) hash, HASH_BASE**bytes, characters | flags << 32, start << 24 | bytes.
         arena: bytes of chunks; words lie inside them.
@@ -82,7 +85,7 @@ _LOW = np.uint64(0xFFFFFFFF)
 _LOW24 = np.uint64(0xFFFFFF)
 
 
-@jit
+@jit_borrowing
 def mix(value):
     """Spread a polynomial hash over all bits (the finalizer of MurmurHash3, half of it)."""
     value ^= value >> np.uint64(33)
@@ -90,7 +93,7 @@ def mix(value):
     return value ^ (value >> np.uint64(29))
 
 
-@jit
+@jit_borrowing
 def hash_bytes(data, start, end):
     """Polynomial hash of ``data[start:end]``."""
     value = np.uint64(0)
@@ -99,7 +102,7 @@ def hash_bytes(data, start, end):
     return value
 
 
-@jit
+@jit_borrowing
 def same_bytes(a, a_start, b, b_start, size):
     """Whether two stretches of ``size`` bytes are equal."""
     for i in range(size):  # noqa: SIM110 (all() of a generator does not compile)
@@ -108,27 +111,15 @@ def same_bytes(a, a_start, b, b_start, size):
     return True
 
 
-@jit
-def find_chunk(data, start, end, mixed, tables):
-    """Number of a chunk, or ``-1 - slot`` of the free slot where it belongs."""
-    mask = np.uint64(len(tables.slots) - 1)
-    slot = mixed & mask
-    half = mixed >> _HALF
-    size = end - start
-    while True:
-        entry = tables.slots[slot]
-        if entry == 0:
-            return -1 - np.int64(slot)
-        if entry >> _HALF == half:
-            number = np.int64(entry & _LOW) - 1
-            if tables.chunks[number, 1] == size and same_bytes(
-                data, start, tables.arena, tables.chunks[number, 0], size
-            ):
-                return number
-        slot = (slot + _ONE) & mask
+@jit_borrowing
+def spread(first, second):
+    """A hash of sixteen bytes."""
+    value = (first ^ _BASE) * _MIX
+    value ^= (second ^ (value >> _HALF)) * _BASE
+    return mix(value)
 
 
-@jit
+@jit_borrowing
 def find_word(data, start, end, mixed, tables):
     """Number of a word, or ``-1 - slot`` of the free slot where it belongs."""
     mask = np.uint64(len(tables.word_slots) - 1)
@@ -149,36 +140,7 @@ def find_word(data, start, end, mixed, tables):
         slot = (slot + _ONE) & mask
 
 
-@jit
-def has_room(tables, size):
-    """Whether a chunk of ``size`` bytes can be added, whatever words it has."""
-    counts = tables.counts
-    return (
-        counts[CHUNKS] + 1 <= min(len(tables.chunks), len(tables.slots) * 5 // 8)
-        and counts[WORDS] + size <= min(len(tables.words), len(tables.word_slots) * 5 // 8)
-        and counts[PARTS] + size <= len(tables.parts)
-        and counts[ARENA] + size <= len(tables.arena)
-    )
-
-
-@jit
-def add_chunk(data, start, end, mixed, slot, tables):
-    """Add a chunk whose words are not known yet; returns its number."""
-    number, place = tables.counts[CHUNKS], tables.counts[ARENA]
-    size = end - start
-    for i in range(size):
-        tables.arena[place + i] = data[start + i]
-    tables.chunks[number, 0] = place
-    tables.chunks[number, 1] = size
-    tables.chunks[number, 2] = 0
-    tables.chunks[number, 3] = 0
-    tables.slots[slot] = ((mixed >> _HALF) << _HALF) | np.uint64(number + 1)
-    tables.counts[CHUNKS] += 1
-    tables.counts[ARENA] += size
-    return number
-
-
-@jit
+@jit_borrowing
 def word_number(start, end, classes, tables):
     """Number of the word ``arena[start:end]``, added when it is new."""
     hashed = hash_bytes(tables.arena, start, end)
@@ -217,45 +179,19 @@ def word_number(start, end, classes, tables):
     return number
 
 
-@jit
+@jit_borrowing
 def word_flags(number, tables):
     """Flags of a word."""
     return np.int64(tables.words[number, 2] >> _HALF)
 
 
-@jit
+@jit_borrowing
 def word_characters(number, tables):
     """Length of a word in characters."""
     return np.int64(tables.words[number, 2] & _LOW)
 
 
-@jit
+@jit_borrowing
 def word_bytes(number, tables):
     """Length of a word in bytes."""
     return np.int64(tables.words[number, 3] & _LOW24)
-
-
-@jit
-def set_words(number, ends, count, classes, tables):
-    """Give a chunk its words: ``ends[:count]`` are the bytes of the chunk at which they end.
-
-    Returns whether no two neighbours begin a special case, which only a rule of spaCy's may join.
-    """
-    place, first = tables.chunks[number, 0], tables.counts[PARTS]
-    start, previous, clear, last = 0, 0, True, 0
-    for k in range(count):
-        last = word_number(place + start, place + ends[k], classes, tables)
-        if k and word_flags(previous, tables) & PAIR_FIRST:
-            pair = (previous << 32) | last
-            at = np.searchsorted(tables.pairs, pair)
-            if at < len(tables.pairs) and tables.pairs[at] == pair:
-                clear = False
-        tables.parts[first + k] = last
-        previous, start = last, ends[k]
-    if count == 1:
-        tables.chunks[number, 2] = last
-    else:
-        tables.chunks[number, 2] = first
-        tables.counts[PARTS] += count
-    tables.chunks[number, 3] = count
-    return clear

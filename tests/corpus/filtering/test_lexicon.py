@@ -183,3 +183,23 @@ def test_splitting_words_imports_no_torch_and_leaves_it_importable() -> None:
         "assert 'torch' not in sys.modules; assert find_spec('torch') is not None"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 9, 15, 16, 17, 24, 25, 33])
+def test_chunks_alike_but_for_one_byte_are_told_apart_at_every_length(size: int) -> None:
+    chunks = ["a" * size, "a" * (size - 1) + "b", "a" * (size - 1) + "\0", "b" + "a" * (size - 1)]
+    chunks += ["a" * (size + 1), "a" * size + "\0"]
+    lexicon = lexicon_of()
+    for _ in range(2):
+        for chunk in chunks:
+            assert "".join(lexicon.words(chunk)) == chunk
+    together = lexicon.words(" ".join(chunks))
+    assert "".join(together) == "".join(chunks)
+
+
+def test_every_white_space_of_unicode_parts_words_and_its_neighbours_do_not() -> None:
+    lexicon = lexicon_of()
+    for code in [*range(1, 0x3100), 0xFEFF, 0xE0020]:
+        character = chr(code)
+        words = lexicon.words(f"um{character}dois{character}")
+        assert (words == ["um", "dois"]) == character.isspace(), hex(code)
