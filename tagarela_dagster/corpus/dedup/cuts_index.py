@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,7 @@ def search_rules(section: Repeats) -> Rules:
     return Rules(letters, gram, words - gram + 1, fold_table(), _line_fold())
 
 
+@cache
 def _line_fold() -> Fold:
     table = fold_table().copy()
     digits = [code for code in range(TABLE_SIZE) if chr(code).isdecimal()]

@@ -33,6 +33,7 @@ from tagarela_dagster.corpus.kernels.repeats_hashes import Rules, passages
 from tagarela_dagster.corpus.kernels.repeats_marks import copy_runs
 
 MAX_PASSAGES = 2**32 - 1
+_STRETCHES = 1 << 12
 DOCUMENT, FIRST, WORDS, SOURCE, SOURCE_FIRST = range(5)
 """Columns of a run: document (a place among the members), first word, number of words; the earlier
 document and its first word."""
@@ -143,9 +144,14 @@ def _owners(spool: Spool, firsts: Offsets, ranks: Nodes, scratch: Scratch) -> No
     """
     owner = scratch.array(spool.entries, np.uint32)
     owner[:] = NOBODY
+    rank_of = scratch.array(spool.entries, np.uint32)
+    for at in range(0, len(ranks), _STRETCHES):
+        part = slice(at, min(len(ranks), at + _STRETCHES))
+        counts = np.diff(firsts[at : part.stop + 1])
+        rank_of[firsts[at] : firsts[part.stop]] = np.repeat(ranks[part], counts)
     for keys, other, ordinals in whole_groups(spool.drain()):
         order_equal(keys, other, ordinals)
-        places = ranks[np.searchsorted(firsts, ordinals, side="right") - 1]
+        places = rank_of[ordinals]
         rows = np.empty(len(keys), np.uint32)
         first_owners(keys, other, places, rows)
         loses = places != places[rows]

@@ -25,6 +25,8 @@ _SPACE = 32
 @jit
 def letter_at(data: Bytes, at: int, end: int, fold: Fold) -> tuple[int, int]:
     """What the character at ``at`` becomes, and its size in bytes."""
+    if data[at] < 0x80:
+        return np.int64(fold[data[at]]), 1
     code, size = decode(data, at, end)
     return (np.int64(fold[code]) if code < TABLE_SIZE else code), size
 
