@@ -1,8 +1,13 @@
 from __future__ import annotations
 
-import pytest
+import time
+import unicodedata
 
-from tagarela_dagster.corpus.portuguese.characters import Characters, rejoined
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tagarela_dagster.corpus.portuguese.characters import Characters, composed, rejoined
 from tagarela_dagster.recipe.portuguese import Unicode
 from tests.corpus.portuguese.measuring import Measured
 
@@ -33,6 +38,22 @@ def test_what_the_recipe_turns_off_stays() -> None:
     section = Unicode(compose=False, remove_invisible=False, remove_directions=False)
     assert measured(text, section=section).texts == [text]
     assert measured(text, section=Unicode(enabled=False)).texts == [text]
+
+
+ACCENTS = "\u0301\u0303\u0323\u0327\u0344\u0f71\u0f73\u20dd\u0903\u3099\U0001d165"
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.text("aéç \u1e69\u1112\u1161", max_size=2), st.text(ACCENTS))))
+def test_towers_of_accents_are_composed_as_by_the_standard(pieces: list[tuple[str, str]]) -> None:
+    text = "".join(base + accents * 9 for base, accents in pieces)
+    assert composed(text) == unicodedata.normalize("NFC", text)
+
+
+def test_a_megabyte_of_accents_in_turn_takes_no_minutes() -> None:
+    start = time.process_time()
+    composed("a" + "\u0323\u0301" * 250_000)
+    assert time.process_time() - start < 10
 
 
 def test_damage_is_counted_before_it_is_repaired() -> None:
