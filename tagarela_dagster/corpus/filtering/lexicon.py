@@ -117,6 +117,7 @@ class Lexicon:
     def save(self) -> None:
         """Add what spaCy was asked for since ``open`` to the folder; does nothing without one.
 
+        Chunks that may be personal data are left out (``lexicon_files``).
         Any number of processes may save into the same folder.
         """
         if self.folder is None or not self._unsaved:

@@ -2,6 +2,11 @@
 
 Each file is written once, under a temporary name that is then changed to the SHA-256 of its
 bytes. So any number of processes may add files, and a damaged one is found by its name.
+
+A lexicon holds strings of the corpus from before personal data is replaced. So none that may be
+such data is written: with an at sign (addresses, user names), a URL, or three digits (the shortest
+run of digits that a number of a person or a postal code is made of). spaCy is asked for these again
+by every process.
 """
 
 from __future__ import annotations
@@ -47,12 +52,22 @@ def read_segments(folder: Path, limit: int) -> Iterator[Chunks]:
             yield chunks
 
 
+def may_be_personal(chunk: bytes) -> bool:
+    """Whether a chunk has an at sign, ``://`` or three digits of any script."""
+    text = chunk.decode("utf-8", "replace")
+    return "@" in text or "://" in text or sum(map(str.isdigit, text)) >= 3
+
+
 def write_segment(folder: Path, chunks: Chunks) -> None:
-    """Add a file; when there are many, it takes the place of those that could be read."""
+    """Add a file, of the chunks that may be kept; when there are many, it takes the place of those
+    that could be read."""
+    new = _table(chunks)
+    if not new.num_rows:
+        return
     folder.mkdir(parents=True, exist_ok=True)
     old = sorted(folder.glob("*.arrow"))
     merged = old if len(old) >= MANY_FILES else []
-    tables = [_table(chunks), *(_table(found) for path in merged if (found := _read(path)))]
+    tables = [new, *(_table(found) for path in merged if (found := _read(path)))]
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, _SCHEMA) as writer:
         for table in tables:
@@ -68,8 +83,9 @@ def write_segment(folder: Path, chunks: Chunks) -> None:
 
 
 def _table(chunks: Chunks) -> pa.Table:
+    """The chunks that may be kept, as a file holds them."""
     list_offsets = np.concatenate([[0], np.cumsum(chunks.counts)])
-    return pa.table(
+    found = pa.table(
         [
             pa.LargeBinaryArray.from_buffers(
                 pa.large_binary(),
@@ -82,6 +98,8 @@ def _table(chunks: Chunks) -> pa.Table:
         ],
         schema=_SCHEMA,
     )
+    names = found.column("chunk").to_pylist()
+    return found.filter(pa.array([not may_be_personal(chunk) for chunk in names], pa.bool_()))
 
 
 def _read(path: Path) -> Chunks | None:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import spacy
 from datatrove.utils.text import PUNCTUATION_SET
@@ -137,42 +138,62 @@ def test_words_do_not_depend_on_what_a_lexicon_met_before() -> None:
 
 def test_what_spacy_was_asked_is_kept_between_runs(tmp_path: Path) -> None:
     first = Lexicon.open(tmp_path, max_chunks=50)
-    words = words_of("a@b.pt (foo): 1.2.3.4 ok", first)
+    assert words_of("<a>b</a>. (foo): 9): ok", first)[:6] == ["<", "a", ">", "b</a", ">", "."]
     assert first.asked == 3
     first.save()
     first.save()
     (file,) = tmp_path.glob("spacy-*/*")
     second = Lexicon.open(tmp_path)
-    assert words_of("ok (foo): a@b.pt 1.2.3.4", second) == [
-        "ok", "(", "foo", "):", "a@b.pt", "1.2.3.4"
+    assert words_of("ok (foo): <a>b</a>. 9):", second) == [
+        "ok", "(", "foo", "):", "<", "a", ">", "b</a", ">", ".", "9", "):"
     ]  # fmt: skip
-    assert words == ["a@b.pt", "(", "foo", "):", "1.2.3.4", "ok"]
     assert second.asked == 0
+
+
+PERSONAL = "rui@sapo.pt. @rui): 912-345): 9-1-2): ٣٤٥): http://eu:1@sapo.pt/rui). x://y):"
+
+
+def test_chunks_that_may_be_personal_data_are_not_saved(tmp_path: Path) -> None:
+    lexicon = Lexicon.open(tmp_path)
+    words_of(PERSONAL, lexicon)
+    asked = lexicon.asked
+    lexicon.save()
+    assert asked >= 6 and list(tmp_path.rglob("*.arrow")) == []
+    words_of(f"(foo): {PERSONAL} (12):", lexicon)
+    lexicon.save()
+    (file,) = tmp_path.rglob("*.arrow")
+    table = pa.ipc.open_file(file.read_bytes()).read_all()
+    assert table.column("chunk").to_pylist() == [b"(foo):", b"(12):"]
+    again = Lexicon.open(tmp_path)
+    words_of("(foo): (12):", again)
+    assert again.asked == 0
+    words_of(PERSONAL, again)
+    assert again.asked == asked
 
 
 def test_a_damaged_file_of_a_lexicon_is_left_out_and_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     lexicon = Lexicon.open(tmp_path)
-    words_of("a@b.pt", lexicon)
+    words_of("(foo):", lexicon)
     lexicon.save()
     (file,) = tmp_path.glob("spacy-*/*.arrow")
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
     other = Lexicon.open(tmp_path)
-    assert words_of("a@b.pt", other) == ["a@b.pt"] and other.asked == 1
+    assert words_of("(foo):", other) == ["(", "foo", "):"] and other.asked == 1
     assert file.name in caplog.text
 
 
 def test_many_files_of_a_lexicon_become_one(tmp_path: Path) -> None:
     for number in range(MANY_FILES + 1):
         lexicon = Lexicon.open(tmp_path)
-        words_of(f"a{number}@b.pt", lexicon)
+        words_of(f"(a{number}):", lexicon)
         lexicon.save()
     assert len(list(tmp_path.glob("spacy-*/*"))) == 1
     again = Lexicon.open(tmp_path)
-    words_of(" ".join(f"a{number}@b.pt" for number in range(MANY_FILES + 1)), again)
+    words_of(" ".join(f"(a{number}):" for number in range(MANY_FILES + 1)), again)
     assert again.asked == 0
 
 
