@@ -35,6 +35,19 @@ def exit_with_parent(code: int = ENDED_BY_SIGTERM) -> None:
     watch_parent(lambda: os._exit(code))
 
 
+def end_with_owner(pid: int, started: str | None) -> None:
+    """End this process when its parent is gone, or the process of this host that it works for.
+
+    Args:
+        pid: of that process, which may be gone by now.
+        started: its ``process_start``.
+    """
+    exit_with_parent()
+    if process_start(pid) != started:
+        os._exit(ENDED_BY_SIGTERM)
+    exit_with_process(pid, started)
+
+
 def exit_with_process(pid: int, started: str | None, poll_seconds: float = POLL_SECONDS) -> None:
     """End this process at once when another one of this host is gone, which need not be its
     parent: a worker's parent is the server that forked it.

@@ -8,13 +8,10 @@ killed leaves none behind.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import multiprocess
-from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 from loguru import logger
 
@@ -25,29 +22,8 @@ from tagarela_dagster.provenance.parent import exit_with_parent, exit_with_proce
 PARALLEL_BYTES = 6_000_000
 """Compressed input below which one process does all: some three seconds of work, which is what it
 takes to start workers."""
-CORPUS = "tagarela_dagster.corpus"
-PRELOADED = (
-    "datatrove.executor.local",
-    f"{CORPUS}.reading",
-    f"{CORPUS}.filtering.measure",
-    f"{CORPUS}.filtering.decide",
-    f"{CORPUS}.dedup.signatures",
-    f"{CORPUS}.dedup.deduped",
-    f"{CORPUS}.cleaning",
-    f"{CORPUS}.engines.warm",
-)
-"""What the server imports that worker processes are forked from: once, not in every worker."""
-
-_is_running = False
-
-
-def _end_with_stage() -> None:
-    """In a process forked while a stage runs (datatrove's queue has one): end with the stage."""
-    if _is_running:
-        exit_with_parent()
-
-
-os.register_at_fork(after_in_child=_end_with_stage)
+_watching: set[int] = set()
+"""Processes that watch already; a process that is forked of one has another number."""
 
 
 def bytes_on_disk(paths: Iterable[Path]) -> int:
@@ -56,7 +32,7 @@ def bytes_on_disk(paths: Iterable[Path]) -> int:
 
 
 class _Watched(PipelineStep):
-    """First step of every pipeline: end a worker process whose parent or owner is gone.
+    """First step of a cluster's pipeline: end a worker process whose parent or owner is gone.
 
     The owner is the process that runs the stage. On another host it is not to be seen, and the
     cluster ends the ranks of a job that is gone.
@@ -76,7 +52,8 @@ class _Watched(PipelineStep):
         _quiet()
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
-        if os.getpid() != self.owner:
+        if os.getpid() != self.owner and os.getpid() not in _watching:
+            _watching.add(os.getpid())
             exit_with_parent()
             exit_with_process(self.owner, self.started)
         return data
@@ -94,33 +71,26 @@ def run_ranks(
             starting workers would take longer than the work.
 
     Raises:
-        EngineError: a cluster ended without doing every rank.
+        EngineError: a worker was killed, or a cluster ended without doing every rank.
         Exception: whatever a rank raised on this machine.
     """
     if ranks == 0:
         return
     _quiet()
     engine = engine_name()
-    pipeline = [_Watched(), step]
     workers = min(workers, ranks)
     if input_bytes < PARALLEL_BYTES or (engine == "local" and workers == 1):
-        # What the executor would do, without its manager process, logs and statistics: a small
-        # refresh is made of many such jobs.
+        # What the executor would do, without processes, logs and statistics: a small refresh is
+        # made of many such jobs.
         for rank in range(ranks):
             step.run(None, rank, ranks)
         return
     if engine == "local":
-        multiprocess.set_forkserver_preload(list(PRELOADED))
-        executor = LocalPipelineExecutor(
-            pipeline=pipeline,
-            tasks=ranks,
-            workers=workers,
-            logging_dir=str(logging_dir),
-            start_method="forkserver",
-        )
-        with _running():
-            executor.run()
+        from tagarela_dagster.corpus.engines.local import run_on_processes
+
+        run_on_processes([step], ranks, workers, logging_dir)
         return
+    pipeline = [_Watched(), step]
     if engine == "ray":
         from tagarela_dagster.corpus.engines.ray import run_on_ray
 
@@ -130,16 +100,6 @@ def run_ranks(
 
         run_on_slurm(pipeline, ranks, workers, logging_dir, slurm_settings())
     _check(engine, ranks, logging_dir)
-
-
-@contextmanager
-def _running() -> Iterator[None]:
-    global _is_running
-    _is_running = True
-    try:
-        yield
-    finally:
-        _is_running = False
 
 
 def _check(engine: str, ranks: int, logging_dir: Path) -> None:

@@ -1,6 +1,6 @@
 """What every worker process would make for itself, made once before they are forked.
 
-The server that workers are forked from imports this (``run.PRELOADED``): spaCy's rules, character
+The server that workers are forked from imports this (``local.PRELOADED``): spaCy's rules, character
 tables, phrase automata and the kernels' machine code, some three seconds, which each worker of each
 stage would otherwise spend. A worker gets them as they are and shares their memory.
 """

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
+from datatrove.pipeline.base import PipelineStep
 
 from tagarela_dagster.corpus.engines import run as engines
 from tagarela_dagster.corpus.engines.settings import EngineError, Slurm, engine_name, slurm_settings
@@ -56,6 +60,32 @@ def test_slurm_on_two_nodes_gives_the_bytes_of_one_machine(
         shards[1].paths[0].write_bytes(b"no Parquet")
         with pytest.raises(EngineError, match=r"slurm ended with 1 of 4 ranks not done; rank 1"):
             measure(tmp_path / "damaged", shards)
+
+
+class Mark(PipelineStep):
+    """Leave a file for each rank; where there is none yet, rank 1 kills its worker process."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
+        if rank == 1 and not (self.folder / "killed").exists():
+            (self.folder / "killed").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        (self.folder / f"rank-{rank}").touch()
+        return data
+
+
+def test_a_worker_that_is_killed_is_an_error_and_what_is_missing_is_done_by_the_next_run(
+    tmp_path: Path,
+) -> None:
+    step, logs = Mark(tmp_path), tmp_path / "logs"
+    with pytest.raises(EngineError, match="a worker process was killed"):
+        engines.run_ranks(step, 4, 2, logs, 1 << 40)
+    assert not (tmp_path / "rank-1").exists()
+    engines.run_ranks(step, 4, 2, logs, 1 << 40)
+    assert sorted(path.name for path in tmp_path.glob("rank-*")) == [f"rank-{i}" for i in range(4)]
 
 
 def test_an_engine_or_setting_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
