@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 from text import ARCHIVES, MIRROR, documents
 
 from tagarela_dagster.corpus.dedup.cuts import find_repeats
+from tagarela_dagster.corpus.dedup.cuts_write import KINDS
 from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA, Document
 from tagarela_dagster.provenance.alignment import ShardInput
 from tagarela_dagster.provenance.fingerprint import hash_file
@@ -119,9 +120,7 @@ def main() -> None:
         full, results = search(lake, {"web@1": first})
         report = {"megabytes": size / 1e6, "counts": full.counts, "before_megabytes": before}
         report["shares"] = {
-            kind: round(found["bytes"] / size, 4)
-            for kind, found in full.counts.items()
-            if isinstance(found, dict)
+            kind: round(full.counts[f"{kind}_bytes"] / size, 4) for kind in KINDS.values()
         }
         report["full"] = results
         report["megabytes_per_second"] = size / 1e6 / results["cpu_seconds"]

@@ -73,6 +73,13 @@ ROOMS = {
         frozenset({"parquet", "python"}),
         describe_decisions,
     ),
+    "repeats": Room(
+        "Lines that stand in many documents, and runs of words that an earlier document has: what "
+        "clean cuts out of each.\n\nCounted exactly over all sources; only texts that are new "
+        "are hashed.",
+        frozenset({"parquet", "numpy"}),
+        describe_shards,
+    ),
     "clean": Room(
         "The documents that are kept, without any benchmark item: ready to train on.\n\nA "
         "refresh writes only the shards whose decisions have changed.",
@@ -98,7 +105,7 @@ ROOMS = {
 
 def build_corpus(road: Road) -> list[dg.AssetsDefinition]:
     """The corpus group, from documents to clean."""
-    return [_asset(road, name, room) for name, room in ROOMS.items()]
+    return [_asset(road, name, room) for name, room in ROOMS.items() if name in road.stations]
 
 
 def _asset(road: Road, name: str, room: Room) -> dg.AssetsDefinition:

@@ -24,6 +24,7 @@ CORPUS_STATIONS = (
     "filtered",
     "clusters",
     "deduped",
+    "repeats",
     "clean",
     "contamination",
 )

@@ -7,18 +7,22 @@ whose decisions and text are those of the last publication is not written again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from tagarela_dagster.corpus.booking import book
 from tagarela_dagster.corpus.decontamination.report import (
     CONTAMINATION_SCHEMA,
     contamination_rows,
 )
+from tagarela_dagster.corpus.dedup.cuts_apply import Cuts
 from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA, DROPPED_SCHEMA
 from tagarela_dagster.corpus.ledger import Ledger
 from tagarela_dagster.corpus.shards import ShardWriter, read_batches
@@ -45,36 +49,43 @@ class CleanStage(ShardStage):
         shards: Sequence[ShardInput],
         make_kernel: Callable[[], Kernel],
         shared: Mapping[str, str],
+        cuts: Sequence[Path] = (),
     ) -> None:
-        super().__init__(writer, shards, shared)
+        of_cuts = [replace(s, hashes=(*s.hashes, *Cuts(cuts, s.name).hashes)) for s in shards]
+        super().__init__(writer, of_cuts, shared)
         self.make_kernel = make_kernel
+        self.cuts = list(cuts)
 
     def work(self, shard: ShardInput, ledger: Ledger) -> tuple[Written, dict[str, Any]]:
         """Write ``kept/NAME.parquet``, ``dropped/NAME.parquet`` with their text, and the matches
         with benchmark items, ``contamination/NAME.parquet``."""
         kernel = self.make_kernel()
+        cuts = Cuts(self.cuts, shard.name)
         folder = self.staging / "data"
         with (
             ShardWriter(folder / "kept", shard.name, DOCUMENT_SCHEMA) as kept,
             ShardWriter(folder / "dropped", shard.name, DROPPED_SCHEMA) as dropped,
             ShardWriter(folder / "contamination", shard.name, CONTAMINATION_SCHEMA) as found,
         ):
-            for batch in surviving(*shard.paths):
-                outcome = kernel(batch)
-                write_outcome(batch, outcome, ledger, kept, dropped)
-                found.write(contamination_rows(batch, outcome))
+            for rows, batch in surviving(*shard.paths):
+                cut = cuts.apply(batch, rows)
+                outcome = kernel(cut.documents)
+                write_outcome(batch, cut.judge(outcome), ledger, kept, dropped)
+                found.write(contamination_rows(cut.documents, outcome))
         writers = {"kept": kept, "dropped": dropped, "contamination": found}
         return {name: writer.written for name, writer in writers.items()}, {}
 
 
-def surviving(measured: Path, decisions: Path) -> Iterator[pa.RecordBatch]:
-    """Documents of a measured shard that its decisions keep, DOCUMENT_SCHEMA."""
+def surviving(
+    measured: Path, decisions: Path
+) -> Iterator[tuple[NDArray[np.int64], pa.RecordBatch]]:
+    """Documents of a measured shard that its decisions keep, DOCUMENT_SCHEMA, and their rows."""
     reasons = pq.read_table(decisions, columns=["reason"]).column("reason").combine_chunks()
     row = 0
     for batch in read_batches(measured, DOCUMENT_SCHEMA.names):
         kept = pc.is_null(reasons.slice(row, batch.num_rows))
+        yield row + np.flatnonzero(kept), batch.filter(kept)
         row += batch.num_rows
-        yield batch.filter(kept)
 
 
 def write_outcome(
@@ -110,6 +121,7 @@ def clean_partition(
     make_kernel: Callable[[], Kernel],
     *,
     shared: Mapping[str, str] | None = None,
+    cuts: Sequence[Path] = (),
     workers: int = 1,
 ) -> Manifest:
     """Write a partition's clean shards.
@@ -118,6 +130,7 @@ def clean_partition(
         shards: measured shards, each beside its decision shard of ``deduped``.
         make_kernel: picklable factory, called once a shard.
         shared: what decides the kernel: name -> hash.
+        cuts: the partition's file of ``repeats``; none when nothing is cut.
     """
-    step = CleanStage(writer, shards, make_kernel, shared or {})
+    step = CleanStage(writer, shards, make_kernel, shared or {}, cuts)
     return run_stage(writer, step, workers=workers)

@@ -100,6 +100,11 @@ class Recipe(Section):
             },
             "clusters": {"dedup": corpus.dedup.as_json(), "ranks": ranks, "readers": readers},
             "deduped": {},
+            "repeats": {
+                "repeats": corpus.dedup.repeats.as_json(),
+                "order": list(corpus.dedup.order),
+                "ranks": ranks,
+            },
             "benchmarks": {"last_word": {k: v.as_json() for k, v in self.evals.last_word.items()}},
             "clean": {"decontamination": corpus.decontamination.as_json()},
             "contamination": {"decontamination": corpus.decontamination.as_json()},

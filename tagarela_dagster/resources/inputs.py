@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from tagarela_dagster.resources.road import Road
 
 
+_OWN_FILE = {"clusters": "keep", "repeats": "cuts"}
+"""Whole assets that have a file for each partition, and its folder."""
+
+
 def inputs_of(road: Road, asset: str, partition: str | None) -> dict[str, str]:
     """Name of each input of a partition -> its hash, as they are now.
 
@@ -97,20 +101,20 @@ def training_partitions(road: Road, asset: str) -> dict[str, str]:
 
 
 def _whole_input(road: Road, asset: str, partition: str | None) -> dict[str, str]:
-    """A whole asset as an input. Of ``clusters`` a partition reads only its own keep-list, so
-    a new snapshot leaves the partitions that it does not touch fresh."""
+    """A whole asset as an input. Of ``clusters`` and ``repeats`` a partition reads only its own
+    file, so a new snapshot leaves the partitions that it does not touch fresh."""
     manifest = road.require(asset)
-    if asset != "clusters" or partition is None:
+    if asset not in _OWN_FILE or partition is None:
         return {asset: manifest.hash}
-    for read in ROAD["clusters"].reads:
+    for read in ROAD[asset].reads:
         seen = road.lake.manifest(read, partition)
         if seen is None or manifest.inputs.get(f"{read}[{partition}]") != seen.hash:
-            # Its keep-list would be missing or of other documents: every duplicate would pass.
+            # Its file would be missing or of other documents: every duplicate would pass.
             raise MissingPartitionError(
-                f"clusters has not seen {read}[{partition}] as it is now: materialize clusters"
+                f"{asset} has not seen {read}[{partition}] as it is now: materialize {asset}"
             )
-    keep_list = manifest.select(f"keep/{partition}.parquet")
-    return {f"clusters[{partition}]": keep_list[0].sha256 if keep_list else "none"}
+    own = manifest.select(f"{_OWN_FILE[asset]}/{partition}.parquet")
+    return {f"{asset}[{partition}]": own[0].sha256 if own else "none"}
 
 
 def _source_inputs(road: Road, partition: str) -> dict[str, str]:

@@ -120,17 +120,40 @@ def _deduped(road: Road, key: str) -> Make:
     )
 
 
+def _repeats(road: Road) -> Make:
+    from tagarela_dagster.corpus.dedup.cuts import find_repeats
+
+    keys = [manifest.partition or "" for manifest in road.published("deduped")]
+    texts = (
+        ("signatures", "signatures/"),
+        ("filtered", "decisions/"),
+        ("measured", "kept/"),
+        ("deduped", "decisions/"),
+    )
+    return partial(
+        find_repeats,
+        shards={key: road.beside(key, *texts) for key in keys},
+        section=road.recipe.corpus.dedup,
+        ranks={name: source.rank for name, source in road.recipe.sources.items()},
+        previous=road.lake.folder("repeats"),
+    )
+
+
 def _clean(road: Road, key: str) -> Make:
     from tagarela_dagster.corpus.cleaning import clean_partition
     from tagarela_dagster.corpus.decontamination import make_kernel
 
     benchmarks = road.lake.require("benchmarks")
     items = road.lake.paths(benchmarks, "items/")
+    cuts: list[Path] = []
+    if "repeats" in road.stations:
+        cuts = road.lake.paths(road.lake.require("repeats"), f"cuts/{key}.parquet")
     return partial(
         clean_partition,
         shards=road.beside(key, ("measured", "kept/"), ("deduped", "decisions/")),
         make_kernel=partial(make_kernel, items, road.recipe.corpus.decontamination),
         shared={"benchmarks": benchmarks.hash},
+        cuts=cuts,
         workers=workers(),
     )
 
@@ -199,6 +222,7 @@ WHOLE: dict[str, Callable[[Road], Make]] = {
     "perplexity_model": _perplexity_model,
     "classifiers": _classifiers,
     "clusters": _clusters,
+    "repeats": _repeats,
     "contamination": _contamination,
     "card": _card,
 }

@@ -66,6 +66,7 @@ class Road:
     def stations(self) -> dict[str, Station]:
         """Stations that the recipe asks for, in order."""
         left_out = set(MODEL_ASSETS) - set(self.recipe.corpus.models.assets)
+        left_out |= set() if self.recipe.corpus.dedup.repeats.enabled else {"repeats"}
         left_out |= set() if self.recipe.training.sft.enabled else {"sft"}
         return {name: station for name, station in ROAD.items() if name not in left_out}
 

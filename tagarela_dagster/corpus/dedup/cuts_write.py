@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -69,8 +68,8 @@ class Judge:
         self.runs = runs
         self.owns = owns
         self.min_words_left = min_words_left
-        self.counts: dict[str, Any] = {
-            kind: {"documents": 0, "bytes": 0} for kind in KINDS.values()
+        self.counts = {
+            f"{kind}_{of}": 0 for kind in KINDS.values() for of in ("documents", "bytes")
         }
         self.counts["collisions"] = 0
         self._chosen = np.zeros(len(members.nodes), np.bool_)
@@ -147,6 +146,6 @@ class Judge:
             found = np.array([[0, end - start, WHOLE]], np.int64)
         for kind, name in KINDS.items():
             of_kind = found[found[:, 2] == kind]
-            self.counts[name]["documents"] += len(of_kind) > 0
-            self.counts[name]["bytes"] += int((of_kind[:, 1] - of_kind[:, 0]).sum())
+            self.counts[f"{name}_documents"] += len(of_kind) > 0
+            self.counts[f"{name}_bytes"] += int((of_kind[:, 1] - of_kind[:, 0]).sum())
         return found

@@ -104,7 +104,8 @@ def left(lake: Lake, manifest: Manifest, corpus: Corpus) -> dict[str, dict[str, 
             cuts = Cuts(lake.paths(manifest, f"cuts/{partition}.parquet"), f"{number:05d}")
             batch = documents(partition, texts).combine_chunks()
             for part in batch.take(pa.array(living, pa.int64())).to_batches():
-                outcome = cuts.apply(part, np.array(living, np.int64), keep_all)
+                cut = cuts.apply(part, np.array(living, np.int64))
+                outcome = cut.judge(keep_all(cut.documents))
                 ids, after = part.column("id"), outcome.documents.column("text")
                 for i, text, reason in zip(
                     *map(pa.Array.to_pylist, (ids, after, outcome.reasons)), strict=True

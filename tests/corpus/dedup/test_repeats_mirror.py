@@ -46,8 +46,11 @@ def test_what_goes_of_real_text_is_what_brute_force_says(tmp_path: Path) -> None
     assert got == expected
     assert manifest.counts == {
         "documents": 325,
-        "line": {"documents": 66, "bytes": 151_441},
-        "substring": {"documents": 24, "bytes": 1_345_480},
-        "document": {"documents": 0, "bytes": 0},
+        "line_documents": 66,
+        "line_bytes": 151_441,
+        "substring_documents": 24,
+        "substring_bytes": 1_345_480,
+        "document_documents": 0,
+        "document_bytes": 0,
         "collisions": 0,
     }
