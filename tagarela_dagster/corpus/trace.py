@@ -14,10 +14,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyarrow.dataset import dataset
 
 from tagarela_dagster.corpus.shards import read_batches
 from tagarela_dagster.corpus.tombstones import Target, sha256
 from tagarela_dagster.provenance.lake import Lake
+
+MEMBERS_SHOWN = 100
+"""Members of a cluster that a trace names, in the order of their partitions, shards and rows."""
 
 
 @dataclass(frozen=True)
@@ -133,13 +137,15 @@ def _decision(lake: Lake, place: Place, asset: str) -> Iterator[Stop]:
 
 
 def _cluster(lake: Lake, place: Place) -> Iterator[Stop]:
-    """The document's cluster, with all of its members."""
+    """The document's cluster, with its first members: of boilerplate there may be millions."""
     manifest = lake.manifest("clusters")
     for path in lake.paths(manifest, "clusters.parquet") if manifest else []:
         of = [("id", "=", place.id), ("partition", "=", place.partition)]
-        for name in pq.read_table(path, columns=["cluster"], filters=of).column(0).to_pylist():
-            members = pq.read_table(path, filters=[("cluster", "=", name)]).to_pylist()
-            yield Stop("clusters", f"one of {len(members)}", {"cluster": name, "members": members})
+        for row in pq.read_table(path, columns=["cluster", "size"], filters=of).to_pylist():
+            with_it = dataset(path).scanner(filter=pc.field("cluster") == row["cluster"])
+            members = with_it.head(MEMBERS_SHOWN).to_pylist()
+            details = {"cluster": row["cluster"], "members": members}
+            yield Stop("clusters", f"one of {row['size']}", details)
 
 
 def _clean(lake: Lake, place: Place) -> Iterator[Stop]:
