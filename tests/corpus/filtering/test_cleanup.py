@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA, Document
-from tagarela_dagster.corpus.filtering.cleanup import Clean, Repair, clean
+from tagarela_dagster.corpus.filtering.cleanup import LONG_LINE, Clean, Repair, clean
 from tagarela_dagster.corpus.filtering.work import Work
 from tagarela_dagster.corpus.kernels.buffers import text_buffers
 from tagarela_dagster.corpus.kernels.clean_lines import suspect_lines
@@ -83,6 +83,18 @@ def test_mojibake_is_undone(name: str, encoding: str) -> None:
 
 def test_one_line_cannot_block_the_repair_of_another() -> None:
     assert repair("Preço → 5 €\nA informaÃ§Ã£o Ã© boa") == "Preço → 5 €\nA informação é boa"
+
+
+@pytest.mark.parametrize("gap", ["O rio subiu dois metros. ", "água"])
+def test_a_long_line_is_repaired_where_it_is_damaged(gap: str) -> None:
+    damaged, whole = "nÃ£o choveu Ã\xa0 noite", "não choveu à noite"
+    filler = gap * (3 * LONG_LINE // len(gap.encode()))
+    line = f"{filler}{damaged} {filler}{damaged}"
+    assert repair(line) == f"{filler}{whole} {filler}{whole}"
+    texts = ["Olá.", f"Um\n{line}\nDois", "Fim."]
+    batch = measured(texts, ONLY_REPAIR)
+    assert batch.column("text").to_pylist() == [text.replace(damaged, whole) for text in texts]
+    assert [row["mojibake_lines"] for row in batch.column("quality").to_pylist()] == [0, 1, 0]
 
 
 def test_capitals_ordinals_and_quotes_are_no_mojibake() -> None:
