@@ -194,8 +194,11 @@ def _write_streams(
 ) -> dict[str, int]:
     """Write the stream of every unit; return the document uses that begin in each cell."""
     begun: dict[str, int] = {}
+    of_unit: dict[str, list[Cell]] = {}
+    for cell in cells:
+        of_unit.setdefault(cell.unit.label, []).append(cell)
     for number, unit in enumerate(units):
-        mine = [cell for cell in cells if cell.unit == unit]
+        mine = of_unit[unit.label]
         ends = list(accumulate(cell.sequences * context for cell in mine))
         before = 0
         found = write_stream(unit, number, ends, seed, arrays, out)
