@@ -31,19 +31,23 @@ class Rule:
     threshold: float = 0.0
 
 
-def _above(values: Values, threshold: np.floating) -> NDArray[np.bool_]:
+def above(values: Values, threshold: np.floating) -> NDArray[np.bool_]:
+    """Values over the threshold."""
     return values > threshold
 
 
-def _below(values: Values, threshold: np.floating) -> NDArray[np.bool_]:
+def below(values: Values, threshold: np.floating) -> NDArray[np.bool_]:
+    """Values under the threshold."""
     return values < threshold
 
 
-def _below_but_not_zero(values: Values, threshold: np.floating) -> NDArray[np.bool_]:
+def below_but_not_zero(values: Values, threshold: np.floating) -> NDArray[np.bool_]:
+    """Values under the threshold, but for those that are 0."""
     return (values < threshold) & (values != 0)
 
 
-def _undefined(values: Values, threshold: np.floating) -> NDArray[np.bool_]:
+def undefined(values: Values, threshold: np.floating) -> NDArray[np.bool_]:
+    """Values that could not be computed."""
     return np.isnan(values)
 
 
@@ -51,44 +55,47 @@ def repetition_rules(section: Repetition) -> list[Rule]:
     """Gopher repetition rules that are on (a threshold of 0 turns one off)."""
     if not section.enabled:
         return []
-    rules = [Rule("dup_line_frac", "dup_line_frac", _above, section.dup_line_frac)]
+    rules = [Rule("dup_line_frac", "dup_line_frac", above, section.dup_line_frac)]
     for n, share in sorted(section.top_n_grams.items()):
-        rules.append(Rule(f"top_{n}_gram", f"top_{n}_gram", _above, share))
+        rules.append(Rule(f"top_{n}_gram", f"top_{n}_gram", above, share))
     for n, share in sorted(section.dup_n_grams.items()):
-        rules.append(Rule(f"duplicated_{n}_n_grams", f"dup_{n}_gram", _above, share))
-    return [Rule("empty", "dup_line_frac", _undefined), *(r for r in rules if r.threshold)]
+        rules.append(Rule(f"duplicated_{n}_n_grams", f"dup_{n}_gram", above, share))
+    return [Rule("empty", "dup_line_frac", undefined), *(r for r in rules if r.threshold)]
 
 
 def quality_rules(section: Quality) -> list[Rule]:
-    """FineWeb rules, then the Gopher quality rules that are on.
+    """FineWeb rules, then the Gopher quality rules that are on."""
+    return [*fineweb_rules(section), *gopher_rules(section)] if section.enabled else []
 
-    As in datatrove, a threshold of 0 turns a Gopher rule off, while the FineWeb ratios
-    ``char_duplicates_ratio`` and ``new_line_ratio`` are strictest at 0.
-    """
-    if not section.enabled:
-        return []
-    punctuation = _below_but_not_zero if section.line_punct_exclude_zero else _below
-    fineweb = [
-        Rule("empty", "line_punct_ratio", _undefined),
+
+def fineweb_rules(section: Quality) -> list[Rule]:
+    """FineWeb rules; as in datatrove, the ratios of copies and newlines are strictest at 0."""
+    punctuation = below_but_not_zero if section.line_punct_exclude_zero else below
+    return [
+        Rule("empty", "line_punct_ratio", undefined),
         Rule("line_punct_ratio", "line_punct_ratio", punctuation, section.line_punct_ratio),
-        Rule("short_line_ratio", "short_line_ratio", _above, section.max_short_lines),
-        Rule("char_dup_ratio", "char_dup_ratio", _above, section.char_duplicates_ratio),
-        Rule("list_ratio", "list_ratio", _above, section.new_line_ratio),
+        Rule("short_line_ratio", "short_line_ratio", above, section.max_short_lines),
+        Rule("char_dup_ratio", "char_dup_ratio", above, section.char_duplicates_ratio),
+        Rule("list_ratio", "list_ratio", above, section.new_line_ratio),
     ]
+
+
+def gopher_rules(section: Quality) -> list[Rule]:
+    """Gopher quality rules that are on; as in datatrove, a threshold of 0 turns one off."""
     average, symbols = "avg_word_length", section.max_symbol_ratio
-    gopher = [
-        Rule("gopher_short_doc", "words", _below, section.min_words),
-        Rule("gopher_long_doc", "words", _above, section.max_words),
-        Rule("gopher_below_avg_threshold", average, _below, section.min_avg_word_length),
-        Rule("gopher_above_avg_threshold", average, _above, section.max_avg_word_length),
-        Rule("gopher_too_many_hashes", "hash_ratio", _above, symbols),
-        Rule("gopher_too_many_ellipsis", "ellipsis_ratio", _above, symbols),
-        Rule("gopher_too_many_bullets", "bullet_lines", _above, section.max_bullet_lines),
-        Rule("gopher_too_many_end_ellipsis", "ellipsis_lines", _above, section.max_ellipsis_lines),
-        Rule("gopher_below_alpha_threshold", "alpha_words", _below, section.min_alpha_words),
-        Rule("gopher_enough_stop_words", "stop_words", _below, section.min_stop_words),
+    rules = [
+        Rule("gopher_short_doc", "words", below, section.min_words),
+        Rule("gopher_long_doc", "words", above, section.max_words),
+        Rule("gopher_below_avg_threshold", average, below, section.min_avg_word_length),
+        Rule("gopher_above_avg_threshold", average, above, section.max_avg_word_length),
+        Rule("gopher_too_many_hashes", "hash_ratio", above, symbols),
+        Rule("gopher_too_many_ellipsis", "ellipsis_ratio", above, symbols),
+        Rule("gopher_too_many_bullets", "bullet_lines", above, section.max_bullet_lines),
+        Rule("gopher_too_many_end_ellipsis", "ellipsis_lines", above, section.max_ellipsis_lines),
+        Rule("gopher_below_alpha_threshold", "alpha_words", below, section.min_alpha_words),
+        Rule("gopher_enough_stop_words", "stop_words", below, section.min_stop_words),
     ]
-    return fineweb + [rule for rule in gopher if rule.threshold]
+    return [rule for rule in rules if rule.threshold]
 
 
 def c4_rules(section: C4) -> list[Rule]:
@@ -96,9 +103,9 @@ def c4_rules(section: C4) -> list[Rule]:
     if not section.enabled:
         return []
     rules = [
-        Rule("lorem_ipsum", "c4_lorem_lines", _above) if section.lorem_ipsum else None,
-        Rule("curly_bracket", "c4_curly_lines", _above) if section.curly_bracket else None,
-        Rule("too_few_sentences", "c4_sentences", _below, section.min_sentences),
+        Rule("lorem_ipsum", "c4_lorem_lines", above) if section.lorem_ipsum else None,
+        Rule("curly_bracket", "c4_curly_lines", above) if section.curly_bracket else None,
+        Rule("too_few_sentences", "c4_sentences", below, section.min_sentences),
     ]
     return [rule for rule in rules if rule]
 
@@ -108,25 +115,25 @@ def madlad_rules(section: Madlad) -> list[Rule]:
     if not section.enabled:
         return []
     return [
-        Rule("madlad_too_short", "madlad_sentences", _below, section.min_sentences),
-        Rule("madlad_questionable", "madlad_questionable", _above, section.max_questionable),
+        Rule("madlad_too_short", "madlad_sentences", below, section.min_sentences),
+        Rule("madlad_questionable", "madlad_questionable", above, section.max_questionable),
     ]
 
 
-EMPTY = Rule("empty", "line_punct_ratio", _undefined)
+EMPTY = Rule("empty", "line_punct_ratio", undefined)
 """No line with a visible character."""
 
 
 def privacy_rules(section: Pii) -> list[Rule]:
     """Drop documents with personal data, where the recipe says so."""
     drops = section.enabled and section.action == "drop"
-    return [Rule("pii", "pii_found", _above)] if drops else []
+    return [Rule("pii", "pii_found", above)] if drops else []
 
 
 def portuguese_rules(limits: Limits) -> list[Rule]:
     """Limits on the Portuguese signals that are on; field, signal and reason share a name."""
     named = ((name, getattr(limits, name)) for name in type(limits).model_fields)
-    return [Rule(name, name, _above, limit) for name, limit in named if limit]
+    return [Rule(name, name, above, limit) for name, limit in named if limit]
 
 
 def model_rules(section: Models) -> list[Rule]:
@@ -134,11 +141,11 @@ def model_rules(section: Models) -> list[Rule]:
     rules = []
     worst = TIERS.index(section.perplexity.max_tier)
     if section.perplexity.enabled and worst < len(TIERS) - 1:
-        rules.append(Rule("perplexity", "perplexity_tier", _above, worst))
+        rules.append(Rule("perplexity", "perplexity_tier", above, worst))
     for number, (name, classifier) in enumerate(section.classifiers.items(), 1):
         if classifier.min_score:
             signal = f"score_{number}"
-            rules.append(Rule(f"classifier_{name}", signal, _below, classifier.min_score))
+            rules.append(Rule(f"classifier_{name}", signal, below, classifier.min_score))
     return rules
 
 

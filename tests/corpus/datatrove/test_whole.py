@@ -8,7 +8,7 @@ from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.writers.jsonl import JsonlWriter
 
-from tagarela_dagster.corpus.filtering.datatrove_filters import TagarelaFilter
+from tagarela_dagster.corpus.datatrove import TagarelaFilter
 from tagarela_dagster.recipe.corpus import Corpus
 from tagarela_dagster.recipe.filtering import Licenses
 from tests.corpus.filtering.filter_prose import BUS, MARKET

@@ -1,4 +1,4 @@
-"""The filter kernel as an ordinary datatrove filter, for anybody's datatrove pipeline.
+"""The whole of a recipe's filtering as one datatrove filter.
 
     pipeline = [ParquetReader("in"), TagarelaFilter(Corpus()), ParquetWriter("out")]
 
@@ -8,17 +8,13 @@ with datatrove's reason names in its statistics.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import pyarrow as pa
 from datatrove.data import Document
 from datatrove.pipeline.filters.base_filter import BaseFilter
 from datatrove.pipeline.writers.disk_base import DiskWriter
 
-from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA
+from tagarela_dagster.corpus.datatrove.batch import record_batch
 from tagarela_dagster.corpus.filtering.kernel import make_kernel
-from tagarela_dagster.corpus.stage import Outcome
+from tagarela_dagster.corpus.stage import Kernel
 from tagarela_dagster.recipe.corpus import Corpus
 from tagarela_dagster.recipe.filtering import Licenses
 
@@ -30,7 +26,8 @@ class TagarelaFilter(BaseFilter):
     and ``quality`` (signal -> value). Dropped ones keep their text.
 
     Args:
-        corpus: the sections of the recipe; default FineWeb-2's Portuguese thresholds.
+        corpus: the sections of the recipe; default FineWeb-2's Portuguese thresholds. Overrides
+            follow ``metadata["source"]``.
         license_key: metadata key that holds the licence. Without one there is no licence gate.
     """
 
@@ -49,7 +46,7 @@ class TagarelaFilter(BaseFilter):
             corpus = corpus.model_copy(update={"licenses": Licenses(require=False)})
         self.corpus = corpus
         self.license_key = license_key
-        self._kernel: Callable[[pa.RecordBatch], Outcome] | None = None
+        self._kernel: Kernel | None = None
 
     def filter(self, doc: Document) -> bool | tuple[bool, str]:
         """Judge one document; ``filter_batch`` is the faster way."""
@@ -59,8 +56,7 @@ class TagarelaFilter(BaseFilter):
         """Judge documents together; texts and metadata of kept ones are changed in place."""
         # Made in the process that runs it: a pipeline is pickled on its way to the workers.
         self._kernel = self._kernel or make_kernel(self.corpus)
-        rows = [self._row(document) for document in batch]
-        outcome = self._kernel(pa.RecordBatch.from_pylist(rows, DOCUMENT_SCHEMA))
+        outcome = self._kernel(record_batch(batch, self.license_key))
         results: list[bool | tuple[bool, str]] = []
         changed = outcome.documents.select(["text", "language", "language_score", "quality"])
         for document, row, reason in zip(
@@ -74,14 +70,3 @@ class TagarelaFilter(BaseFilter):
             document.metadata.update(row)
             results.append(True)
         return results
-
-    def _row(self, document: Document) -> dict[str, Any]:
-        license_ = document.metadata.get(self.license_key) if self.license_key else None
-        return {
-            "id": document.id,
-            "text": document.text,
-            "source": str(document.metadata.get("source", "")),
-            "snapshot": "",
-            "license": license_,
-            "meta": "{}",
-        }
