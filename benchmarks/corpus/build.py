@@ -1,11 +1,11 @@
 """Build a corpus of JSON Lines through the road, in a process of its own, and say what it took.
 
-    python -m benchmarks.corpus.build FOLDER [--workers 2]
+    TAGARELA_WORKERS=2 python -m benchmarks.corpus.build FOLDER
 
 ``FOLDER/raw/SNAPSHOT/*.jsonl`` is what there is to read; the lake grows beside it. Stations are
 asked for in the order of the road and made where they are not fresh, as ``automation/drive.py``
-does, without Dagster. The kernels' machine code is loaded by a tiny corpus before the clock starts
-(``start`` says what that took). Prints one JSON object.
+does, without Dagster. A tiny corpus loads the kernels' machine code, and starts the server of the
+worker processes, before the clock starts (``start`` says what that took). Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.corpus.rows import peak_megabytes
+from tagarela_dagster.corpus.engines import run
 from tagarela_dagster.corpus.sources.pin import pin_snapshot
 from tagarela_dagster.evals.benchmarks import pin_benchmarks
 from tagarela_dagster.recipe.model import Recipe
@@ -35,8 +36,9 @@ from tagarela_dagster.resources.stations import ROAD
 
 SOURCE = "web"
 LAST = "clean"
-SHARD_MEGABYTES = 8
-TINY = 20
+SHARD_MEGABYTES = 16
+TINY = 80
+"""Paragraphs of the corpus that warms up."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -135,13 +137,15 @@ def hashes(road: Road) -> dict[str, str]:
 
 
 def warm_up() -> float:
-    """Take a tiny corpus down the road; seconds."""
+    """Take a tiny corpus down the road, through worker processes where there are any; seconds."""
     from benchmarks.text import real_paragraphs
 
-    start = time.perf_counter()
+    start, least = time.perf_counter(), run.PARALLEL_BYTES
+    run.PARALLEL_BYTES = 0
     with tempfile.TemporaryDirectory() as name:
-        write_snapshot(Path(name), "tiny", real_paragraphs()[: 4 * TINY], 10**9)
+        write_snapshot(Path(name), "tiny", real_paragraphs()[:TINY], file_bytes=2_000)
         drive(open_road(Path(name)))
+    run.PARALLEL_BYTES = least
     return time.perf_counter() - start
 
 

@@ -30,7 +30,7 @@ def first(megabytes: float, skip: int = 0) -> Iterator[str]:
 
 
 def spread(megabytes: float) -> list[str]:
-    """So much of the real text, taken evenly from all of its sources."""
+    """So much of the real text (at most all of it), taken evenly from all of its sources."""
     texts = _real()
     whole = sum(len(text.encode()) for text in texts) / 1e6
     return texts[:: max(1, round(whole / megabytes))]
