@@ -50,7 +50,7 @@ def targets(road: Road) -> list[tuple[str, str | None]]:
     for asset, station in road.stations.items():
         if asset in SNAPSHOT:
             found += [(asset, key) for key in road.partitions]
-        elif asset in ("benchmarks", "clusters", *road.recipe.corpus.models.assets):
+        elif asset in ("benchmarks", "clusters", "repeats", *road.recipe.corpus.models.assets):
             assert station.scope == "whole"
             found.append((asset, None))
     return found
