@@ -61,7 +61,9 @@ def test_tricky_text_comes_back_exactly(folder: Path, text: str) -> None:
     assert encoder.decode(encoder.encode(text).ids, skip_special_tokens=False) == text
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
 def test_any_text_comes_back_exactly(folder: Path, text: str) -> None:
     encoder = open_tokenizer(folder)

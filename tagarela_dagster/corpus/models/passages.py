@@ -12,13 +12,13 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pyarrow.parquet as pq
 from xxhash import xxh64_intdigest
 
 from tagarela_dagster.corpus.shards import read_batches
 from tagarela_dagster.corpus.sources.discover import source_folder
+from tagarela_dagster.corpus.urls import host_of
 from tagarela_dagster.provenance.fingerprint import hash_file
 from tagarela_dagster.recipe.models import LabelledFile
 
@@ -126,7 +126,7 @@ def by_variety(classes: Sequence[str], weak_domains: bool) -> Label:
     def label(row: Row) -> str | None:
         found = row.variety
         if found is None and weak_domains and row.url:
-            host = urlsplit(row.url).hostname or ""
+            host = host_of(row.url) or ""
             found = domains.get(host.rpartition(".")[2])
         return found if found in classes else None
 

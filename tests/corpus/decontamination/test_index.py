@@ -195,7 +195,7 @@ def test_a_documents_matches_do_not_depend_on_what_was_searched_before(tmp_path:
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_words_are_those_of_the_normalised_text(text: str) -> None:
     ours = _words(text)
     if "ς" not in text.lower() and all(ord(c) < 0x1100 for c in text):
@@ -215,7 +215,7 @@ WORDS = st.lists(st.sampled_from("abc"), max_size=14)
 
 
 @given(st.lists(WORDS, max_size=4), st.lists(WORDS, max_size=4), st.sampled_from([0, 1]))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_matches_equal_a_search_word_by_word(
     items: list[list[str]], documents: list[list[str]], mismatches: int
 ) -> None:

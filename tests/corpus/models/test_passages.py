@@ -43,6 +43,7 @@ def test_labels_are_the_documents_own_then_weak_ones_from_the_domain() -> None:
     assert label(Row("a", "", "pt-BR", "https://www.publico.pt/x")) == "pt-BR"
     assert label(Row("a", "", None, "https://www.publico.pt/x")) == "pt-PT"
     assert label(Row("a", "", None, "http://uol.com.br:80/pt")) == "pt-BR"
+    assert label(Row("a", "", None, "http://[2001:db8.pt/x")) is None
     assert label(Row("a", "", "other", "https://www.publico.pt/x")) is None
     assert label(Row("a", "", None, "https://exemplo.com/pt-br/")) is None
     assert by_variety(CLASSES, weak_domains=False)(Row("a", "", None, "https://x.pt")) is None
