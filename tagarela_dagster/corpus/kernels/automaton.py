@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tagarela_dagster.corpus.kernels.compile import jit
+from tagarela_dagster.corpus.kernels.compile import jit_borrowing
 
 NUMBER = "<n>"
 """A word of digits alone, whatever the digits."""
@@ -102,7 +102,7 @@ def _slot(key: int, mask: int) -> int:
     return (key * 0x9E3779B97F4A7C15 % (1 << 64) >> 32) & mask
 
 
-@jit
+@jit_borrowing
 def next_state(state, word, first, table, states):
     """The state after a word that phrases are made of."""
     mask = len(table) - 1

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from tagarela_dagster.corpus.kernels.characters import LETTER, SPACE, decode
+from tagarela_dagster.corpus.kernels.characters import LETTER, class_of, decode
 from tagarela_dagster.corpus.kernels.compile import jit_borrowing
-from tagarela_dagster.corpus.kernels.lines import count_newlines, is_new_line
+from tagarela_dagster.corpus.kernels.lines import (
+    count_newlines,
+    hash_line,
+    is_new_line,
+    strip,
+)
 from tagarela_dagster.corpus.kernels.repetition import table_size
-from tagarela_dagster.corpus.kernels.word_tables import HASH_BASE, mix
-
-_BASE = np.uint64(HASH_BASE)
 
 _AFTER_SMALL = tuple(map(ord, "áâãàéêíóôõú"))
 _AFTER_CAPITAL = tuple(map(ord, "ÁÂÃÀÉÊÍÓÔÕÚ"))
@@ -61,8 +63,10 @@ def suspect_lines(data, offsets, found):
                 continue
             if data[at] < 128:
                 suspect = suspect or (before >= 128 and _is_suspect(before, np.int64(data[at])))
-                before = np.int64(data[at])
-                at += 1
+                # Nothing in a run of ASCII is suspect.
+                while at < end and data[at] < 128 and data[at] != 10:
+                    at += 1
+                before = np.int64(data[at - 1])
                 continue
             code, size = decode(data, at, end)
             suspect = suspect or _is_suspect(before, code)
@@ -81,6 +85,16 @@ def most_lines(data, offsets):
 
 
 @jit_borrowing
+def has_letters(data, at, end, wanted, classes):
+    """Whether ``data[at:end]`` has as many letters as wanted."""
+    while at < end and wanted > 0:
+        code, size = decode(data, at, end)
+        wanted -= class_of(code, classes) & LETTER != 0
+        at += size
+    return wanted <= 0
+
+
+@jit_borrowing
 def clean_rows(
     data, offsets, min_letters, drop_copies, classes, slots, places, out, out_offsets, removed
 ):
@@ -90,7 +104,6 @@ def clean_rows(
         slots: (table_size(most_lines + 1),) uint64; places: (most_lines, 2) int64: scratch.
         out: as many bytes as the texts. out_offsets: (rows + 1,). removed: (rows,) lines.
     """
-    index, blocks = classes.index, classes.blocks
     filled = 0
     out_offsets[0] = 0
     for row in range(len(offsets) - 1):
@@ -100,40 +113,20 @@ def clean_rows(
         mask = np.uint64(len(own) - 1)
         lines = gone = 0
         joined, last_blank, started = False, True, False
-        line, letters, hashed, upto = at, 0, np.uint64(0), np.uint64(0)
-        key_start, key_end = -1, at
         while at <= end:
-            if at < end and data[at] != 10:
-                code, size = np.int64(data[at]), 1
-                if code < 128:
-                    bits = blocks[code]
-                    hashed = hashed * _BASE + np.uint64(code)
-                else:
-                    code, size = decode(data, at, end)
-                    bits = blocks[(index[code >> 7] << 7) + (code & 127)]
-                    for k in range(size):
-                        hashed = hashed * _BASE + np.uint64(data[at + k])
-                if not bits & SPACE:
-                    if key_start < 0:
-                        key_start = at
-                        # The key's hash begins at its first character.
-                        hashed = np.uint64(0)
-                        for k in range(size):
-                            hashed = hashed * _BASE + np.uint64(data[at + k])
-                    key_end, upto = at + size, hashed
-                    letters += bits & LETTER != 0
-                at += size
-                continue
-            blank = key_start < 0
+            line = at
+            while at < end and data[at] != 10:
+                at += 1
+            key_start, key_end = strip(data, line, at, classes)
+            blank = key_start == key_end
             if blank:
                 # A blank line right after a removed one would lengthen the run before it.
                 keep = not (joined and last_blank)
             else:
-                keep = letters >= min_letters
+                keep = has_letters(data, key_start, key_end, min_letters, classes)
                 if keep and drop_copies:
-                    keep = is_new_line(
-                        data, key_start, key_end, mix(upto), own, mask, places, lines
-                    )
+                    hashed = hash_line(data, key_start, key_end)
+                    keep = is_new_line(data, key_start, key_end, hashed, own, mask, places, lines)
                     lines += keep
                 gone += not keep
                 joined = not keep
@@ -142,12 +135,10 @@ def clean_rows(
                     out[filled] = 10
                     filled += 1
                 started = True
-                for k in range(line, at):
-                    out[filled] = data[k]
-                    filled += 1
+                for k in range(at - line):
+                    out[filled + k] = data[line + k]
+                filled += at - line
                 last_blank = blank
             at += 1
-            line, letters, hashed, upto = at, 0, np.uint64(0), np.uint64(0)
-            key_start, key_end = -1, at
         removed[row] = gone
         out_offsets[row + 1] = filled

@@ -11,7 +11,7 @@ import unicodedata
 
 import numpy as np
 
-from tagarela_dagster.corpus.kernels.compile import jit
+from tagarela_dagster.corpus.kernels.compile import jit_borrowing
 
 BREAK, JOINT, SKIP, MULTI, LETTER = 0, 1, 2, 3, 48
 """Codes below LETTER; MULTI: more than one byte, which ``fold_at`` reads."""
@@ -45,7 +45,7 @@ FOLD = _fold_table()
 FOLD_LATIN = _latin_table()
 
 
-@jit
+@jit_borrowing
 def fold_at(data, i, end, latin):
     """Code and length in bytes of the character at ``i``, where FOLD says MULTI."""
     lead = data[i]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagarela_dagster.corpus.kernels.buffers import Bytes, Offsets
-from tagarela_dagster.corpus.kernels.compile import jit
+from tagarela_dagster.corpus.kernels.compile import jit_borrowing
 
 MARKS = (
     "invisible",
@@ -67,7 +67,7 @@ def may_be_wiki(data: Bytes, offsets: Offsets) -> NDArray[np.bool_]:
     return found
 
 
-@jit
+@jit_borrowing
 def _may_be_wiki(data, offsets, found):
     for row in range(len(offsets) - 1):
         # 91 [, 60 <, 47 /; a letter with bit 32 set is small.
@@ -86,12 +86,12 @@ def _may_be_wiki(data, offsets, found):
         found[row] = i < end
 
 
-@jit
+@jit_borrowing
 def _at(data, i, end):
     return np.int64(data[i]) if i < end else np.int64(0)
 
 
-@jit
+@jit_borrowing
 def _two_bytes(data, i, end):
     """Class and mark (-1 for none) of the character of two bytes at ``i``."""
     lead, second, third = _at(data, i, end), _at(data, i + 1, end), _at(data, i + 2, end)
@@ -114,7 +114,7 @@ def _two_bytes(data, i, end):
     return LOWER, -1
 
 
-@jit
+@jit_borrowing
 def _three_bytes(data, i, end):
     """Class and mark of the character of three bytes at ``i``."""
     lead, second, third = _at(data, i, end), _at(data, i + 1, end), _at(data, i + 2, end)
@@ -135,7 +135,7 @@ def _three_bytes(data, i, end):
     return OTHER, -1
 
 
-@jit
+@jit_borrowing
 def _is_cut(data, i, end):
     """Whether a line end and a small letter follow the hyphen at ``i``."""
     if _at(data, i + 1, end) != 10:
@@ -144,7 +144,7 @@ def _is_cut(data, i, end):
     return 97 <= letter <= 122 or (letter == 0xC3 and _at(data, i + 3, end) >= 0xA0)
 
 
-@jit
+@jit_borrowing
 def _is_wrong(before_kind, before, last_kind, last, letter):
     """Whether a small letter cannot follow the two characters (0 for none) before it."""
     if last_kind == DIGIT:
@@ -158,7 +158,7 @@ def _is_wrong(before_kind, before, last_kind, last, letter):
     return False
 
 
-@jit
+@jit_borrowing
 def _scan(data, offsets, classes, counts):
     for row in range(len(offsets) - 1):
         count = counts[row]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagarela_dagster.corpus.kernels.buffers import Bytes, Offsets
-from tagarela_dagster.corpus.kernels.compile import jit
+from tagarela_dagster.corpus.kernels.compile import jit_borrowing
 
 MAIL, IBAN, COMPANY, DIGITS, IP = 1, 2, 4, 8, 16
 """What to look for, as bits: @; country and digits of an IBAN; a CNPJ's tail; runs of digits;
@@ -48,17 +48,17 @@ def stretches(data: Bytes, offsets: Offsets, wanted: int, digits: int) -> NDArra
         room = count
 
 
-@jit
+@jit_borrowing
 def _is_hex(byte):
     return 48 <= byte <= 57 or 65 <= byte <= 70 or 97 <= byte <= 102
 
 
-@jit
+@jit_borrowing
 def _is_code(byte):
     return 48 <= byte <= 57 or 65 <= byte <= 90
 
 
-@jit
+@jit_borrowing
 def _forward(data, i, end, characters):
     while i < end and characters:
         i += 1
@@ -67,7 +67,7 @@ def _forward(data, i, end, characters):
     return i
 
 
-@jit
+@jit_borrowing
 def _stretches(data, offsets, kinds, wanted, digits, found):
     count = 0
     room = found.shape[1]
@@ -82,7 +82,8 @@ def _stretches(data, offsets, kinds, wanted, digits, found):
             kind = kinds[byte]
             hit = np.int64(-1)
             after = AFTER
-            if kind == 0 or kind == 3:
+            # A space counts only inside a run of digits, which is looked at from its first digit.
+            if kind == 0 or kind == 3 or byte == 32:
                 code = 0
                 i += 1
                 continue

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagarela_dagster.corpus.kernels.buffers import Bytes, Offsets
-from tagarela_dagster.corpus.kernels.compile import jit
+from tagarela_dagster.corpus.kernels.compile import jit_borrowing
 
 MAX_BYTES = 160
 """Longest tag, from the first letter to the colon."""
@@ -29,7 +29,7 @@ def speaker_tags(data: Bytes, offsets: Offsets) -> NDArray[np.int64]:
         room = count
 
 
-@jit
+@jit_borrowing
 def _skip(data, i, end):
     """Past spaces and dashes."""
     while i < end:
@@ -44,7 +44,7 @@ def _skip(data, i, end):
     return i
 
 
-@jit
+@jit_borrowing
 def _tag_end(data, i, end):
     """Behind the colon of a tag that begins at ``i``, or -1."""
     titled = i + 3 < end and (data[i] == 79 or data[i] == 65) and data[i + 1] == 32
@@ -76,7 +76,7 @@ def _tag_end(data, i, end):
     return -1
 
 
-@jit
+@jit_borrowing
 def _tags(data, offsets, found):
     count = 0
     room = found.shape[1]
