@@ -15,11 +15,12 @@ from typing import Any
 
 from benchmarks.corpus.build import run_build, write_snapshot
 from benchmarks.corpus.rows import Row
-from benchmarks.text import documents
+from benchmarks.text import documents, real_paragraphs
 
 FILE_BYTES = 8_000_000
 SMALL, QUICK_SMALL = 30, 3
 """Megabytes of the smaller corpus; the larger one has ten times as much."""
+SNAPSHOTS = 60
 
 
 def rows(quick: bool) -> Iterator[Row]:
@@ -40,8 +41,15 @@ def rows(quick: bool) -> Iterator[Row]:
         # The lake is now that of the full build; what comes next in the stream is the news.
         news = write_snapshot(folder / "large", "s2", _some(stream, small / 10), FILE_BYTES)
         yield from refresh(folder / "large", size["large"], news, min(one, key=_seconds))
-        yield no_news("small", size["small"], little)
-        yield no_news("large", size["large"], one)
+        yield no_news(size["small"], little)
+        yield no_news(size["large"], one)
+        count = 10 if quick else SNAPSHOTS
+        paragraphs = real_paragraphs()
+        for number in range(count):
+            texts = paragraphs[number * 20 : number * 20 + 20]
+            write_snapshot(folder / "many", f"s{number:03d}", texts, FILE_BYTES)
+        many = run_build(folder / "many")
+        yield no_news_row(f"{count} snapshots", many["no_news"])
 
 
 def ten_times(
@@ -124,16 +132,21 @@ def refresh(folder: Path, size: int, news: int, full: dict[str, Any]) -> Iterato
         )
 
 
-def no_news(name: str, size: int, runs: list[dict[str, Any]]) -> Row:
-    """How long it takes to know that everything is fresh."""
+def no_news(size: int, runs: list[dict[str, Any]]) -> Row:
+    """How long it takes to know that a corpus of one snapshot is fresh."""
+    return no_news_row(f"{size / 1e6:.0f} MB of text", max(run["no_news"] for run in runs))
+
+
+def no_news_row(corpus: str, seconds: float) -> Row:
+    """The row of a corpus."""
     return Row(
-        f"refresh_no_news, {size / 1e6:.0f} MB of text",
-        max(run["no_news"] for run in runs),
+        f"refresh_no_news, {corpus}",
+        seconds,
         "s",
         target=10,
         judged="value",
         at_least=False,
-        note="every file, shard and manifest of one snapshot asked",
+        note="clock; the state of every partition, with its files, shards and manifests",
     )
 
 

@@ -9,6 +9,7 @@ hash everywhere. The format is described in docs/formats.md.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -20,6 +21,8 @@ from tagarela_dagster.provenance.fingerprint import fingerprint, hash_file
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
+MOST_KEPT = 4_096
+"""Manifests that a process keeps parsed."""
 
 
 class ManifestError(ValueError):
@@ -65,7 +68,7 @@ class Manifest:
         """Data version: SHA-256 over everything in this manifest."""
         return fingerprint(self.as_json())
 
-    @property
+    @cached_property
     def data_name(self) -> str:
         """Name of the folder that holds the shards: derived from their content."""
         return "data-" + fingerprint([asdict(shard) for shard in self.shards])[:16]
@@ -102,6 +105,11 @@ class Manifest:
             file.write("\n")
 
 
+_read: dict[bytes, Manifest] = {}
+"""SHA-256 of a manifest's bytes -> the manifest. Files are read each time they are asked for, which
+is for every partition that reads them; what costs is to parse and to fingerprint the same again."""
+
+
 def read_manifest(folder: Path) -> Manifest | None:
     """Read the manifest of a partition folder; None when nothing is published there.
 
@@ -110,10 +118,21 @@ def read_manifest(folder: Path) -> Manifest | None:
     """
     path = folder / MANIFEST_NAME
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        version = content["format_version"]
+        text = path.read_bytes()
     except FileNotFoundError:
         return None
+    digest = hashlib.sha256(text).digest()
+    if digest not in _read:
+        if len(_read) >= MOST_KEPT:
+            _read.clear()
+        _read[digest] = _parse(path, text)
+    return _read[digest]
+
+
+def _parse(path: Path, text: bytes) -> Manifest:
+    try:
+        content = json.loads(text)
+        version = content["format_version"]
     except (ValueError, LookupError, TypeError) as error:
         raise _damaged(path, error) from None
     if version != FORMAT_VERSION:
