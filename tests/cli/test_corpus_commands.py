@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import copytree
 
 import polars as pl
 import pytest
@@ -13,15 +14,27 @@ from tests.resources.two_sources import PARAGRAPHS, open_road, write_recipe, wri
 BOTH = ("diario@2026-01", "jornal@2026-01")
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first test leaves its corpus for the others."""
+    return tmp_path_factory.mktemp("built")
+
+
 @pytest.fixture
-def recipe(tmp_path: Path, tagarela: Tagarela, monkeypatch: pytest.MonkeyPatch) -> Path:
+def recipe(
+    tmp_path: Path, built: Path, tagarela: Tagarela, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """A recipe whose corpus is built: paragraph 3 stands in both sources."""
     monkeypatch.setenv("TAGARELA_WORKERS", "1")
+    if any(built.iterdir()):
+        copytree(built, tmp_path, dirs_exist_ok=True)
+        return write_recipe(tmp_path)
     write_snapshot(tmp_path, BOTH[0], PARAGRAPHS[:4])
     write_snapshot(tmp_path, BOTH[1], PARAGRAPHS[3:6])
     path = write_recipe(tmp_path)
     said = tagarela("materialize", "-r", path, "--select", "+clean")
     assert said.code == 0, said.err
+    copytree(tmp_path, built, dirs_exist_ok=True)
     return path
 
 
