@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from tagarela_dagster.corpus.engines import run as executor
 from tagarela_dagster.corpus.cleaning import clean_partition
 from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA, DROPPED_SCHEMA
+from tagarela_dagster.corpus.engines import run as executor
 from tagarela_dagster.corpus.ledger import Ledger, LedgerError
 from tagarela_dagster.corpus.shards import ShardWriter, read_batches
 from tagarela_dagster.corpus.stage import DECISION_SCHEMA, Kernel, Outcome
