@@ -184,7 +184,7 @@ def run_build(folder: Path, workers: int = 1, cores: int = 1) -> dict[str, Any]:
         check=True,
         preexec_fn=partial(os.sched_setaffinity, 0, allowed),
     )
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
+    return json.loads(done.stdout)
 
 
 def main() -> None:

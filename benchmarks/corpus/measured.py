@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.corpus.lakes import copy_kernel, write_partition
 from benchmarks.corpus.rows import Row, timed
@@ -24,16 +25,16 @@ from tagarela_dagster.corpus.filtering.decide import decide_partition
 from tagarela_dagster.corpus.filtering.measure import Measure, measure_partition
 from tagarela_dagster.corpus.filtering.work import Work
 from tagarela_dagster.corpus.shards import ShardWriter, read_batches
-from tagarela_dagster.provenance.alignment import shard_inputs
+from tagarela_dagster.provenance.alignment import ShardInput, shard_inputs
 from tagarela_dagster.provenance.lake import Lake
 from tagarela_dagster.recipe.corpus import Corpus
 
 KEY = "web@1"
 
 
-def by_step(shards: list[Path], lexicon: Path, out: Path) -> Counter[str]:
+def by_step(shards: list[Path], lexicon: Path, out: Path) -> dict[str, float]:
     """CPU seconds of reading, each step, putting the batch together, and writing."""
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = defaultdict(float)
     measure = Measure(Corpus(), lexicon)
 
     def clock(name: str, start: float) -> float:
@@ -87,7 +88,7 @@ def rows(quick: bool) -> Iterator[Row]:
                 note="CPU, by step below" if turn == "warm" else "CPU",
                 details={step: round(took, 3) for step, took in seconds.items()},
             )
-        for step, took in seconds.most_common():
+        for step, took in sorted(seconds.items(), key=lambda item: -item[1]):
             share = f"{took / total:.0%} of the time"
             yield Row(f"measured: {step}", size / max(took, 1e-6), "MB/s", note=share)
         yield from stages(lake, folder / "lexicon", size)
@@ -96,7 +97,7 @@ def rows(quick: bool) -> Iterator[Row]:
 def stages(lake: Lake, lexicon: Path, size: float) -> Iterator[Row]:
     """The stages themselves, one worker."""
 
-    def run(asset: str, work: partial[object]) -> Row:
+    def run(asset: str, work: Callable[..., Any]) -> Row:
         with lake.write(asset, KEY, code_version="b", section={}, inputs={}) as writer:
             wall = time.perf_counter()
             _, took = timed(partial(work, writer))
@@ -104,7 +105,7 @@ def stages(lake: Lake, lexicon: Path, size: float) -> Iterator[Row]:
         note = f"CPU, the stage itself; {size / wall:.1f} MB/s on the clock"
         return Row(f"{asset}, the stage", size / took, "MB/s", note=note)
 
-    def beside(*inputs: tuple[str, str]) -> list[object]:
+    def beside(*inputs: tuple[str, str]) -> list[ShardInput]:
         return shard_inputs(lake, *((lake.require(asset, KEY), p) for asset, p in inputs))
 
     corpus = Corpus()

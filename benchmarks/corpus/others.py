@@ -75,7 +75,7 @@ def page_rows(data: Path, quick: bool) -> Iterator[Row]:
     """The road of a web page against plain trafilatura."""
     pages = list(real_pages(data))
     gold = list(extraction.gold_pages(pages))
-    crawl = mixed(data, 40 if quick else 150, include=[page for page, _ in gold])
+    crawl = mixed(data, 40 if quick else 300, include=[page for page, _ in gold])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "crawl.warc.gz"
         write_warc(path, crawl)
