@@ -19,6 +19,7 @@ from tagarela_dagster.corpus.filtering.work import Work
 from tagarela_dagster.corpus.kernels.buffers import (
     Bytes,
     Offsets,
+    read_only,
     text_buffers,
     texts_from_buffers,
 )
@@ -139,10 +140,8 @@ def _repair(data: Bytes, offsets: Offsets) -> tuple[Bytes, Offsets, NDArray[np.i
     if not pieces:
         return data, offsets, repaired
     pieces.append(data[at : int(offsets[-1])])
-    joined, places = np.concatenate(pieces), np.concatenate([[0], np.cumsum(sizes)])
-    # Arrow's buffers can't be written to; for arrays that can, kernels would be compiled again.
-    joined.flags.writeable = places.flags.writeable = False
-    return joined, places, repaired
+    places = np.concatenate([[0], np.cumsum(sizes)])
+    return read_only(np.concatenate(pieces)), read_only(places), repaired
 
 
 def _suspects(data: Bytes, offsets: Offsets) -> NDArray[np.int64]:
@@ -169,14 +168,8 @@ def _stretches(data: Bytes, start: int, end: int) -> list[tuple[int, int]]:
         else:
             stop -= int((data[stop - 2 : stop + 1] & 0xC0 == 0x80)[::-1].cumprod().sum())
         borders.append(stop)
-    return [tuple(found) for found in _suspects(data, _frozen([*borders, end]))[:, 1:].tolist()]
-
-
-def _frozen(places: list[int]) -> Offsets:
-    """Offsets that cannot be written to, as Arrow's: for others kernels are compiled again."""
-    offsets = np.array(places, np.int64)
-    offsets.flags.writeable = False
-    return offsets
+    places = read_only(np.array([*borders, end], np.int64))
+    return [tuple(found) for found in _suspects(data, places)[:, 1:].tolist()]
 
 
 def _fixed(line: bytes) -> bytes:

@@ -24,7 +24,7 @@ from tagarela_dagster.corpus.filtering.lexicon_files import (
     write_segment,
 )
 from tagarela_dagster.corpus.filtering.spacy_rules import new_tokenizer, spacy_rules
-from tagarela_dagster.corpus.kernels.buffers import Bytes, Offsets, text_buffers
+from tagarela_dagster.corpus.kernels.buffers import Bytes, Offsets, read_only, text_buffers
 from tagarela_dagster.corpus.kernels.chunk_tables import PADDING
 from tagarela_dagster.corpus.kernels.split import (
     SCRATCH,
@@ -142,6 +142,7 @@ class Lexicon:
         """Words of texts ``data[offsets[i]:offsets[i + 1]]``; numbers are those of ``tables``."""
         if len(self) > self.max_chunks:
             self._trim()
+        data, offsets = read_only(data), read_only(offsets)
         rows, size = len(offsets) - 1, int(offsets[-1] - offsets[0])
         # Portuguese has a word for every five or six bytes.
         room = size // 4 + 64
@@ -218,7 +219,8 @@ class Lexicon:
         data, offsets, ends, counts = chunks
         self.tables = with_room(self.tables, max(len(counts), len(ends), len(data)) + SCRATCH)
         numbers = np.empty(len(counts), np.int64)
-        insert(np.concatenate([data, np.zeros(PADDING, np.uint8)]), offsets, self.tables, numbers)
+        padded = np.concatenate([data, np.zeros(PADDING, np.uint8)])
+        insert(padded, read_only(offsets), self.tables, numbers)
         new = numbers >= 0
         self._learn(numbers[new], ends[np.repeat(new, counts)], counts[new])
 

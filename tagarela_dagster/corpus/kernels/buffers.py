@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -9,7 +11,18 @@ from numpy.typing import NDArray
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]
 
-_NOTHING = np.zeros(0, np.uint8)
+Values = TypeVar("Values", bound=NDArray[Any])
+
+
+def read_only(array: Values) -> Values:
+    """A view that cannot be written to, as of Arrow's own buffers: kernels are compiled once more
+    for arrays that can."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+_NOTHING, _NO_OFFSETS = read_only(np.zeros(0, np.uint8)), read_only(np.zeros(1, np.int64))
 
 
 def text_buffers(column: pa.Array | pa.ChunkedArray) -> tuple[Bytes, Offsets]:
@@ -21,6 +34,7 @@ def text_buffers(column: pa.Array | pa.ChunkedArray) -> tuple[Bytes, Offsets]:
 
     Returns:
         ``data`` and (rows + 1,) ``offsets``: text ``i`` is ``data[offsets[i]:offsets[i + 1]]``.
+        Neither can be written to.
     """
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
@@ -31,9 +45,9 @@ def text_buffers(column: pa.Array | pa.ChunkedArray) -> tuple[Bytes, Offsets]:
         column = column.cast(pa.large_binary() if is_binary else pa.large_string())
     _, offsets, data = column.buffers()
     if len(column) == 0 or offsets is None:
-        return _NOTHING, np.zeros(1, np.int64)
+        return _NOTHING, _NO_OFFSETS
     starts = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
-    return np.frombuffer(data, np.uint8) if data else _NOTHING, starts
+    return read_only(np.frombuffer(data, np.uint8)) if data else _NOTHING, read_only(starts)
 
 
 def texts_from_buffers(data: Bytes, offsets: Offsets) -> pa.LargeStringArray:
