@@ -7,9 +7,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 TEST_WORKERS ?= 2
+CASES ?= 200
+HOSTILE_BYTES ?= 5000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test lint types unit bench bench-corpus screenshot sample clean machine
+.PHONY: help demo ui test lint types unit fuzz bench bench-corpus screenshot sample clean machine
 
 help: ## Say what the targets are
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -32,6 +34,11 @@ types: $(VENV)/.dev ## Type checker
 
 unit: $(VENV)/.dev ## Tests
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+
+fuzz: $(VENV)/.dev ## Long fuzzing of readers and kernels, with bounds checked (CASES=200 a test)
+	TAGARELA_FUZZ=$(CASES) NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(CURDIR)/.tagarela/numba-checked \
+	TAGARELA_HOSTILE_BYTES=$(HOSTILE_BYTES) $(BIN)/python -m pytest -n $(TEST_WORKERS) \
+	tests/corpus/test_fuzz.py tests/corpus/test_hostile_documents.py
 
 bench: $(VENV)/.dev ## Speed and quality against peers, side by side in one run
 	@for file in benchmarks/[a-z]*.py; do name=$$(basename $$file .py); echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done

@@ -233,4 +233,4 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _sentence(error: Exception) -> str:
-    return str(error).splitlines()[0][:200]
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -17,6 +17,7 @@ from typing import cast
 from tagarela_dagster.corpus.document import Document, Rejected
 from tagarela_dagster.corpus.sources.archive import Entry, entries, rejected
 from tagarela_dagster.corpus.sources.damage import CompressedError
+from tagarela_dagster.corpus.sources.deadline import DeadlineError, deadline
 from tagarela_dagster.corpus.sources.formats.part import FilesOptions, FormatError, Part
 from tagarela_dagster.corpus.sources.unit import Unit
 from tagarela_dagster.recipe.sources import Source
@@ -67,6 +68,9 @@ EXTENSIONS = {
     ".srt": "srt",
     ".xml": "xml",
 }
+AT_ONCE = ("conllu", "tei", "jats", "docbook", "po", "html", "srt")
+"""Formats whose files are parsed as a whole: what somebody built may take a parser hours.
+Markdown, which takes longest, has a bound of its own."""
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".zstd")
 PACKAGED = (".docx", ".xlsx", ".pptx", ".odt", ".ods", ".odp", ".epub", ".jar", ".apk", ".whl")
 """Documents of other programs that are zip archives inside; not taken for archives."""
@@ -79,8 +83,9 @@ def read(unit: Unit, source: Source) -> Iterator[Document | Rejected]:
 
     Left out: ``unknown_format``, ``no_text``, ``not_selected``. Quarantined: what the archive or
     the compression says (``truncated``, ``corrupt``, ``bomb``, ``unsafe_member``, …),
-    ``encoding``, ``too_large``, and what a format's module says of its records. Folders and what
-    operating systems leave behind are no records.
+    ``encoding``, ``too_large``, ``deadline`` (parsing took more than ``deadline_s``), and what a
+    format's module says of its records. Folders and what operating systems leave behind are no
+    records.
     """
 
     def by_format(entry: Entry) -> PartReader | None:
@@ -88,7 +93,8 @@ def read(unit: Unit, source: Source) -> Iterator[Document | Rejected]:
         if native is None:
             return None
         module, function = FORMATS[native].split(".")
-        return cast(PartReader, getattr(import_module(f"{PACKAGE}.{module}"), function))
+        reader = cast(PartReader, getattr(import_module(f"{PACKAGE}.{module}"), function))
+        return _in_time(reader) if native in AT_ONCE else reader
 
     yield from read_parts(unit, source, by_format)
 
@@ -140,6 +146,24 @@ def _reported(reader: PartReader, part: Part) -> Iterator[Document | Rejected]:
         )
     except CompressedError as error:
         yield rejected(error, part.name)
+
+
+def _in_time(reader: PartReader) -> PartReader:
+    """The reader with a bound on the processor time of each step, a ``deadline`` behind it."""
+
+    def read(part: Part) -> Iterator[Document | Rejected]:
+        records = reader(part)
+        try:
+            while True:
+                with deadline(part.options.deadline_s):
+                    record = next(records, None)
+                if record is None:
+                    return
+                yield record
+        except DeadlineError as error:
+            raise FormatError("deadline", str(error), size=part.stream.delivered) from None
+
+    return read
 
 
 def stable_name(name: str, source: Source) -> str:

@@ -50,15 +50,15 @@ def unwrap(text: str) -> str:
     width = lengths[int(len(lengths) * 0.9)]
     if not WRAP_WIDTHS[0] <= width <= WRAP_WIDTHS[1] or lengths[-1] > 4 * width:
         return text
-    joined = [lines[0]]
+    pieces = [lines[0]]
     last = lines[0]
     for line in lines[1:]:
         if _goes_on(last, line, width):
-            joined[-1] = _join(joined[-1], line)
+            pieces[-1:] = _join(pieces[-1], line)
         else:
-            joined.append(line)
+            pieces += ["\n", line]
         last = line
-    return "\n".join(joined)
+    return "".join(pieces)
 
 
 def _goes_on(line: str, following: str, width: int) -> bool:
@@ -74,14 +74,15 @@ def _goes_on(line: str, following: str, width: int) -> bool:
     return len(line) + 1 + len(first) > slack * width and not line.isupper()
 
 
-def _join(line: str, following: str) -> str:
+def _join(line: str, following: str) -> tuple[str, str]:
+    """The end of a line and the line that goes on in it, to be set side by side."""
     following = following.lstrip()
     if _HYPHENATED.search(line) and following[0].islower():
         word = re.match(r"\w+", following)
         if word and word.group() in _CLITICS:
-            return line + following
-        return line[:-1] + following
-    return f"{line} {following}"
+            return line, following
+        return line[:-1], following
+    return line, f" {following}"
 
 
 _NO_SPACE_BEFORE = re.compile(r"^(?:[.,;:!?)\]}»”…%ºª]+|-[^\W\d_]{1,4})$")

@@ -23,6 +23,8 @@ _CREDIT = re.compile(
     r"|^equipe? .{0,30}(?:legend|subs?)",
     re.IGNORECASE,
 )
+_CREDIT_HEAD = 200
+"""Characters of a sentence in which joined lines may make a credit (``^legendas ... por``)."""
 _DASH = re.compile(r"^[-–—]\s*(?=\S)")
 _STOP = re.compile(r"[.!?…:;\"”»)\]]\s*$")
 
@@ -78,22 +80,28 @@ def is_credit(line: str) -> bool:
 
 
 def _joined(cues: Iterable[list[str]]) -> Iterator[str]:
-    held = ""
+    held: list[str] = []
+    head = ""
     for cue in cues:
         lines = [line for raw in cue if (line := plain_line(raw))]
         for place, line in enumerate(lines):
-            if held and _goes_on(held, line, same_cue=place > 0):
-                held = f"{held} {line}"
+            if held and _goes_on(head, held[-1], line, same_cue=place > 0):
+                head = f"{head} {line}" if len(head) < _CREDIT_HEAD else head
+                held.append(line)
                 continue
             if held:
-                yield held
-            held = line
+                yield " ".join(held)
+            held, head = [line], line
     if held:
-        yield held
+        yield " ".join(held)
 
 
-def _goes_on(line: str, following: str, same_cue: bool) -> bool:
-    if _DASH.match(following) or is_credit(line) or is_credit(following):
+def _goes_on(head: str, line: str, following: str, same_cue: bool) -> bool:
+    """Whether ``following`` goes on with the sentence that begins with ``head``, ends in ``line``.
+
+    Captions without stops are one sentence of hours, of which only the ends are looked at.
+    """
+    if _DASH.match(following) or is_credit(head) or is_credit(following):
         return False
     if same_cue and not _STOP.search(line):
         return True

@@ -101,3 +101,9 @@ def test_bad_catalogues_are_counted(tmp_path: Path) -> None:
         "d.po line 3": "bad_po",
         "e.po line 1": "bad_po",
     }
+
+
+def test_line_ends_of_other_kinds_stand_inside_strings(tmp_path: Path) -> None:
+    text = 'msgid "a"\nmsgstr "Uma\u2028linha\x85e outra."\r\n'
+    (tmp_path / "a.po").write_text(text, encoding="utf-8", newline="")
+    assert read_folder("files", tmp_path).texts == {"a.po": "Uma\nlinha\ne outra."}

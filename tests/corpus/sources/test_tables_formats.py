@@ -134,6 +134,16 @@ def test_parquet_is_read_inside_archives_too(tmp_path: Path) -> None:
     ]
 
 
+def test_parquet_rows_that_python_cannot_hold_are_rejected_alone(tmp_path: Path) -> None:
+    offsets, data = b"\0\0\0\0\3\0\0\0\7\0\0\0\x09\0\0\0", b"ol\xe1Sim.Ah"
+    texts = pa.Array.from_buffers(pa.string(), 3, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+    dates = pa.array([0, 0, 2**31 - 1], pa.int32()).cast(pa.date32())
+    pq.write_table(pa.table({"text": texts, "dia": dates}), tmp_path / "a.parquet")
+    outcome = read(tmp_path, date="dia")
+    assert outcome.texts == {"a.parquet:2": "Sim."}
+    assert places(outcome) == [("row 1", "encoding", True), ("row 3", "bad_value", True)]
+
+
 def test_damaged_parquet_costs_the_row_group_or_the_file(tmp_path: Path) -> None:
     rows = [{"text": f"Linha número {n}, com algum texto."} for n in range(6)]
     table = pa.Table.from_pylist(rows)

@@ -16,6 +16,7 @@ from tagarela_dagster.corpus.sources.records import Record, documents, listed, r
 from tagarela_dagster.recipe.sources import Mapping
 
 BATCH_ROWS = 256
+EXCERPT = 200
 MAX_GROUP_BYTES = 2_000_000_000
 """Expanded bytes of the columns of one row group; what its pages declare is what is allocated."""
 
@@ -57,15 +58,43 @@ def _records(part: Part, mapping: Mapping) -> Iterator[Record | Rejected]:
                 if declared > MAX_GROUP_BYTES:
                     raise pa.ArrowInvalid(f"the row group holds {declared} bytes of text")
                 for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns):
-                    for fields in batch.to_pylist():
+                    for fields in _rows(batch):
                         number += 1
-                        yield Record(fields, number, f"row {number}")
+                        where = f"row {number}"
+                        if isinstance(fields, Exception):
+                            yield _unusable(fields, part.name, where)
+                        else:
+                            yield Record(fields, number, where)
             except (pa.ArrowException, OSError) as error:
                 if isinstance(error, OSError) and error.errno is not None:
                     raise
                 detail = f"{start + rows - number} rows are lost: {_sentence(error)}"
                 yield Rejected(part.name, f"row {number + 1}", "corrupt", detail)
                 number = start + rows
+
+
+def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | Exception]:
+    """Fields of each row, or why Python cannot hold one of them: a Parquet file may have any
+    bytes in a column of strings, and dates beyond the year 9999."""
+    try:
+        found = batch.to_pylist()
+    except (ValueError, ArithmeticError, LookupError) as error:
+        if batch.num_rows == 1:
+            yield error
+            return
+        for row in range(batch.num_rows):
+            yield from _rows(batch.slice(row, 1))
+    else:
+        yield from found
+
+
+def _unusable(error: Exception, name: str, where: str) -> Rejected:
+    if isinstance(error, UnicodeDecodeError):
+        excerpt = error.object[:EXCERPT].decode("utf-8", "replace")
+        return Rejected(
+            name, where, "encoding", f"not UTF-8: {error.reason}", len(error.object), True, excerpt
+        )
+    return Rejected(name, where, "bad_value", _sentence(error))
 
 
 def _columns(file: pq.ParquetFile, mapping: Mapping, size: int) -> list[str]:
@@ -90,4 +119,4 @@ def _declared_bytes(file: pq.ParquetFile, group: int, columns: list[str]) -> int
 
 
 def _sentence(error: Exception) -> str:
-    return str(error).splitlines()[0][:200]
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

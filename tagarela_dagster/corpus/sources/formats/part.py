@@ -29,6 +29,9 @@ class FilesOptions(Section):
     """Longest file that is read as a whole (a document, an XML tree); bounds the memory."""
     max_line_bytes: int = Field(default=32_000_000, ge=1_000, le=256_000_000)
     """Longest line of a format that has a record a line."""
+    deadline_s: float = Field(default=120.0, gt=0, le=3600)
+    """Processor time for a file that is parsed as a whole; only one that is built to takes longer
+    (marks that are opened by the hundred thousand and never closed)."""
     document_per: str = Field(default="file", pattern="^(file|line)$")
     """Plain text: a document a ``file``, or one a ``line`` (collections of short texts)."""
     unwrap: bool = False

@@ -18,12 +18,15 @@ from tagarela_dagster.corpus.sources.prose import tidy
 
 _KEYWORD = re.compile(r'(msgctxt|msgid_plural|msgid|msgstr)(?:\[\d+\])?\s+(".*)$')
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"\s*$')
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "", "b": "", "f": "\n", "v": "\n"}
-_ROLE = re.compile(r"(?::[\w+-]+)*:[\w+-]+:`[~!]?([^`<]*?)\s*(?:<[^`>]*>)?`")
+# Linear in the text: white space begins where a run of it does, and no repeat is within another.
+_ROLE = re.compile(r"(?::[\w+-]{1,40}){0,3}:[\w+-]{1,40}:`[~!]?([^`<]*)(?:<[^`>]*>)?`")
 _LITERAL = re.compile(r"``([^`]+)``")
-_LINK = re.compile(r"`([^`<]*?)\s*(?:<[^`>]*>)?`_{0,2}")
-_FOOTNOTE = re.compile(r"\s*\[(?:\d+|#\w*)\]_|\s*\|[\w-]+\|_?")
+_LINK = re.compile(r"`([^`<]*)(?:<[^`>]*>)?`_{0,2}")
+_FOOTNOTE = re.compile(r"(?:(?<!\s)\s+)?(?:\[(?:\d+|#\w*)\]_|\|[\w-]+\|_?)")
+_LISTING_FOLLOWS = re.compile(r"(?:(?<!\s)\s+)?::$")
 _STRONG = re.compile(r"(?<![\w*])(\*{1,2})(?=\S)([^*\n]+?)(?<=\S)\1(?![\w*])")
 _CODE = re.compile(
     r"^\s{2,}|^\s*(?:#|>>>|\.\.\.|\$ |@|def |class |import |from )|[{};=\\]\s*$|\w\(|\S = \S"
@@ -73,9 +76,13 @@ def read(part: Part) -> Iterator[Document | Rejected]:
 
 def plain_text(text: str) -> str:
     """A translated string without reStructuredText's inline marks and HTML tags."""
-    text = re.sub(r"\s*::$", ":", text)
-    text = _TAG.sub("", _LINK.sub(r"\1", _LITERAL.sub(r"\1", _ROLE.sub(r"\1", text))))
+    text = _LITERAL.sub(r"\1", _ROLE.sub(_words, _LISTING_FOLLOWS.sub(":", text)))
+    text = _TAG.sub("", _LINK.sub(_words, text))
     return tidy(_STRONG.sub(r"\2", _FOOTNOTE.sub("", text)))
+
+
+def _words(link: re.Match[str]) -> str:
+    return link[1].rstrip()
 
 
 def _is_listing(source: str) -> bool:
@@ -86,7 +93,8 @@ def _is_listing(source: str) -> bool:
 
 def _entries(text: str) -> Iterator[_Entry]:
     entry, current = _Entry(), None
-    for number, line in enumerate(text.splitlines(), 1):
+    # Not splitlines: U+2028 and its kind stand inside strings.
+    for number, line in enumerate(_LINE_END.split(text), 1):
         line = line.strip()
         if line.startswith("#"):
             if entry.translations:

@@ -10,9 +10,10 @@ from tagarela_dagster.corpus.sources.formats.part import FilesOptions, Part, no_
 from tagarela_dagster.corpus.sources.formats.text_lines import read_lines
 from tagarela_dagster.corpus.sources.prose import detokenise_line, tidy, unwrap
 
-_HEADING = re.compile(r"(?:^|(?<=\s))(={2,6})\s*([^=\n]{1,200}?)\s*\1(?=\s|$)")
+# White space is bounded, or begins where a run of it does: a text may have a megabyte of it.
+_HEADING = re.compile(r"(?:^|(?<=\s))(={2,6})\s{0,9}([^=\n]{1,200}?)\s{0,9}\1(?=\s|$)")
 _ITEM = re.compile(r"\s[*#]+\s*(?=[^\W_])")
-_CATEGORIES = re.compile(r"(?:^|\s+)(?:Categoria|Category) : .*$", re.MULTILINE)
+_CATEGORIES = re.compile(r"(?:^|(?<!\s)\s+)(?:Categoria|Category) : .*$", re.MULTILINE)
 _FILE = re.compile(r"(?:File|Ficheiro|Imagem?|Arquivo) : [^|\n]{1,200}\|\s*")
 _BOLD = re.compile(r"``\s*'\s*([^'\n]+?)\s*''\s*'(?=\s|$)|``\s*'(?=\w)")
 _BARE_QUOTES = re.compile(r"(?<!\S)(?:(?:``|''?)\s+)+(?:``|''?)(?!\S)")
