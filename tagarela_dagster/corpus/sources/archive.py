@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -154,7 +155,7 @@ def open_zip(path: Path) -> zipfile.ZipFile:
     """
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
         raise TruncatedError(f"no whole zip archive: {error}") from error
     total, size = sum(info.file_size for info in archive.infolist()), path.stat().st_size
     if total > BOMB_BYTES and total > MAX_RATIO * size:
@@ -183,10 +184,13 @@ def zip_entry(
         yield Rejected(name, "byte 0", "encrypted", "the member has a password", size)
     elif size > max_member:
         yield _too_large(name, size, max_member)
+    elif info.header_offset < 0:
+        # Bytes are missing before the directory; Python would seek before the file's start.
+        yield rejected(CorruptError("the member lies before the archive's start"), name)
     else:
         try:
             content = cast(BinaryIO, _ZipContent(archive.open(info)))
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        except (zipfile.BadZipFile, RuntimeError, ValueError, EOFError, struct.error) as error:
             yield rejected(CorruptError(f"the member cannot be opened: {error}"), name)
             return
         yield from _member(name, _printable(info.filename), content, max_member)

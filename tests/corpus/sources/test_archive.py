@@ -243,6 +243,18 @@ def test_a_zip_without_its_directory_is_told(
     assert read(raw(path)) == ({}, [("cortado.zip", reason)])
 
 
+def test_a_zip_with_bytes_missing_inside_gives_what_is_whole(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("um.txt", ONE)
+        archive.writestr("dois.txt", TWO)
+    data = (tmp_path / "a.zip").read_bytes()
+    (tmp_path / "a.zip").write_bytes(data[:200] + data[201:])
+    assert read(raw(tmp_path / "a.zip")) == (
+        {"a.zip!dois.txt": TWO},
+        [("a.zip!um.txt", "corrupt")],
+    )
+
+
 def test_a_zip_bomb_is_refused_before_it_is_opened(tmp_path: Path) -> None:
     path = tmp_path / "bomba.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
