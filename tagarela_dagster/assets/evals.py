@@ -88,18 +88,24 @@ def _describe_scores(road: Road, manifest: Manifest) -> Mapping[str, Any]:
             "value": row["value"],
             "interval": f"{row['low']:.4f} – {row['high']:.4f}",
             "items": row["items"],
-            "contaminated": _share(row.get("contamination")),
-            "on_clean_items": _share(row.get("clean_value")),
         }
         for row in rows
     ]
     # Numbers of their own are plotted over checkpoints; short names fit the page.
     plotted = {_plot_name(row): round(row["value"], 4) for row in rows}
-    return {"scores": table(shown), **plotted}
-
-
-def _share(value: float | None) -> str:
-    return "not searched" if value is None else f"{value:.4f}"
+    searched = [
+        {
+            "task": row["task"],
+            "protocol": row["protocol"],
+            "contaminated": row["contamination"],
+            "value": row["value"],
+            "on_clean_items": row["clean_value"],
+        }
+        for row in rows
+        if row.get("contamination") is not None
+    ]
+    told = {"contamination": table(searched)} if searched else {}
+    return {"scores": table(shown), **told, **plotted}
 
 
 def _plot_name(row: Mapping[str, Any]) -> str:
