@@ -11,6 +11,7 @@ that of the pages, whatever happens.
 from __future__ import annotations
 
 import atexit
+import datetime
 import os
 import pickle
 import queue
@@ -40,6 +41,9 @@ START_S = 120.0
 """A child that is not ready by then never will be."""
 PATIENCE = 20.0
 """Wall time before a silent child is ended, in deadlines: the processor may be busy elsewhere."""
+
+ANSWERS: tuple[type, ...] = (Extracted, Failure, datetime.date)
+"""Classes that an answer of the extraction process may be made of."""
 
 T = TypeVar("T")
 _END = object()
@@ -210,13 +214,24 @@ class Extractor:
             raise RuntimeError(f"the extraction process does not start: {' '.join(command)}")
 
 
+class _Answers(pickle.Unpickler):
+    """Loads answers and nothing else: a page that took the parser over must not reach further."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """One of ANSWERS. Raises UnpicklingError for anything else."""
+        for kind in ANSWERS:
+            if (kind.__module__, kind.__qualname__) == (module, name):
+                return kind
+        raise pickle.UnpicklingError(f"{module}.{name} is no part of an answer")
+
+
 def _collect(child: subprocess.Popen[bytes], answers: queue.SimpleQueue[Any]) -> None:
     """Put a child's answers into the queue until it ends."""
     assert child.stdout
     try:
         with child.stdout as stream:
             while True:
-                answers.put(pickle.load(stream))
+                answers.put(_Answers(stream).load())
     except EOFError:
         pass  # it has ended
     except Exception:

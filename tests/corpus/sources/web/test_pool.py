@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
+import io
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -13,7 +16,7 @@ import pytest
 
 from tagarela_dagster.corpus.sources.extraction import Extracted, Failure, Page
 from tagarela_dagster.corpus.sources.web import pool
-from tagarela_dagster.corpus.sources.web.pool import Extractor, Limits, extract_pages
+from tagarela_dagster.corpus.sources.web.pool import Extractor, Limits, _Answers, extract_pages
 from tests.corpus.sources.web_pages import PAGE
 
 MISBEHAVE = "tests.corpus.sources.web.misbehaving:misbehave"
@@ -134,3 +137,10 @@ def _runs(pid: int) -> bool:
         return False
     state = Path(f"/proc/{pid}/stat")
     return not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def test_an_answer_may_hold_extracted_text_and_nothing_that_could_act() -> None:
+    page = Extracted("Texto.", "Título", datetime.date(2026, 11, 21))
+    assert _Answers(io.BytesIO(pickle.dumps(page))).load() == page
+    with pytest.raises(pickle.UnpicklingError, match="is no part of an answer"):
+        _Answers(io.BytesIO(pickle.dumps(os.system))).load()
