@@ -8,6 +8,7 @@ write the same shard (one of them was given up for dead) don't disturb each othe
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 
@@ -15,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tagarela_dagster.provenance.files import settle, temporary_path
+from tagarela_dagster.provenance.files import atomic_path, settle, temporary_path
+from tagarela_dagster.provenance.manifest import Shard
 
 ROW_GROUP_BYTES = 8_000_000
 ROW_GROUP_ROWS = 4_096
@@ -101,6 +103,24 @@ def read_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.Re
         for index in range(file.num_row_groups):
             table = file.read_row_group(index, columns=columns)
             yield from table.combine_chunks().to_batches()
+
+
+def write_row_groups(
+    data: Path, name: str, schema: pa.Schema, tables: Iterator[pa.Table]
+) -> list[Shard]:
+    """Write ``data/NAME`` with a row group a table; no file, and no shard, without any table."""
+    first = next(tables, None)
+    if first is None:
+        return []
+    rows = 0
+    with (
+        atomic_path(data / name) as path,
+        pq.ParquetWriter(path, schema, compression="zstd") as out,
+    ):
+        for table in chain([first], tables):
+            out.write_table(table, len(table))
+            rows += len(table)
+    return [Shard.of(data, name, rows)]
 
 
 def text_bytes(batch: pa.RecordBatch) -> int:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tagarela_dagster.corpus.dedup.cuts_shared import HashLists
@@ -19,7 +17,7 @@ from tagarela_dagster.corpus.kernels.repeats_cuts import spans
 from tagarela_dagster.corpus.kernels.repeats_hashes import Rules
 from tagarela_dagster.corpus.kernels.repeats_marks import LINE, SUBSTRING, mark_lines, mark_runs
 from tagarela_dagster.corpus.kernels.repeats_tidy import tidy
-from tagarela_dagster.provenance.files import atomic_path
+from tagarela_dagster.corpus.shards import write_row_groups
 from tagarela_dagster.provenance.manifest import Shard
 
 WHOLE = 3
@@ -79,20 +77,8 @@ class Judge:
     def write(self, data: Path, place: int) -> list[Shard]:
         """Write the cuts of part ``place`` below ``data``, unless it has none."""
         part = self.members.parts[place]
-        name = f"cuts/{part.name}.parquet"
         groups = self._row_groups(place)
-        first = next(groups, None)
-        if first is None:
-            return []
-        rows = 0
-        with (
-            atomic_path(data / name) as path,
-            pq.ParquetWriter(path, CUT_SCHEMA, compression="zstd") as out,
-        ):
-            for table in chain([first], groups):
-                out.write_table(table, len(table))
-                rows += len(table)
-        return [Shard.of(data, name, rows)]
+        return write_row_groups(data, f"cuts/{part.name}.parquet", CUT_SCHEMA, groups)
 
     def _row_groups(self, place: int) -> Iterator[pa.Table]:
         """Cuts of whole documents, ROW_GROUP or a little more at a time."""

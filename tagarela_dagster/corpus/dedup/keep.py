@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from heapq import merge
-from itertools import chain, groupby
+from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import TypeAlias
@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 
 from tagarela_dagster.corpus.dedup.components import Part
 from tagarela_dagster.corpus.dedup.resolve import Outcome
+from tagarela_dagster.corpus.shards import write_row_groups
 from tagarela_dagster.provenance.alignment import AlignmentError
-from tagarela_dagster.provenance.files import atomic_path
 from tagarela_dagster.provenance.manifest import Shard
 
 ROW_GROUP = 65_536
@@ -54,20 +54,8 @@ def write_keep_list(
         place: of the partition among all.
         drops: what was decided, clusters and then captures, with the names of the survivors.
     """
-    name = f"keep/{part.name}.parquet"
     row_groups = _row_groups(place, part, drops)
-    first = next(row_groups, None)
-    if first is None:
-        return []
-    rows = 0
-    with (
-        atomic_path(data / name) as path,
-        pq.ParquetWriter(path, DROP_SCHEMA, compression="zstd") as out,
-    ):
-        for table in chain([first], row_groups):
-            out.write_table(table, len(table))
-            rows += len(table)
-    return [Shard.of(data, name, rows)]
+    return write_row_groups(data, f"keep/{part.name}.parquet", DROP_SCHEMA, row_groups)
 
 
 def _row_groups(
