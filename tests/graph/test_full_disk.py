@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -20,12 +19,6 @@ ROOM = 40_000
 """Bytes that a file may have: more than any account or manifest here, less than LARGE's shards."""
 DOCUMENTS = 6_000
 UNMEASURED = "corpus: {repetition: {enabled: false}, quality: {enabled: false}}\n"
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral(settings={"telemetry": {"enabled": False}}) as instance:
-        yield instance
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import os
 import signal
 import time
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -31,12 +30,6 @@ UP_TO_DEDUPED = (
 UNMEASURED = "corpus: {repetition: {enabled: false}, quality: {enabled: false}}\n"
 """Rules that count words are tested elsewhere, and take seconds to load."""
 GOOD, BAD = "diario@2026-01", "jornal@2026-01"
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral(settings={"telemetry": {"enabled": False}}) as instance:
-        yield instance
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagarela_dagster.corpus.sources.warc_records import RawRecord, read_records
+from tests.corpus.native_files import damaged
 from tests.corpus.sources.web_pages import PAGE, members, read
 
 NAMED = re.compile(r"^(?:truncated|corrupt|bomb|bad_record|bad_length|garbage|empty_file)$")
@@ -36,23 +37,6 @@ edits = st.lists(
     min_size=1,
     max_size=4,
 )
-
-
-def damaged(data: bytes, changes: list[tuple[str, float, int]]) -> bytes:
-    for kind, place, size in changes:
-        at = int(place * len(data))
-        piece = data[at : at + size]
-        if kind == "flip" and piece:
-            data = data[:at] + bytes([piece[0] ^ (size % 255 + 1)]) + data[at + 1 :]
-        elif kind == "cut":
-            data = data[:at] + data[at + size :]
-        elif kind == "insert":
-            data = data[:at] + random.Random(size).randbytes(size) + data[at:]
-        elif kind == "repeat":
-            data = data[:at] + piece * 2 + data[at + size :]
-        elif kind == "zero":
-            data = data[:at] + bytes(len(piece)) + data[at + size :]
-    return data
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
