@@ -32,9 +32,9 @@ from tagarela_dagster.provenance.alignment import ShardInput
 from tagarela_dagster.provenance.fingerprint import hash_file
 from tagarela_dagster.provenance.lake import Lake
 from tagarela_dagster.recipe.tokens import Tokenizer
-from tagarela_dagster.training.encoding import cut
-from tagarela_dagster.training.token_shards import tokenize_partition
-from tagarela_dagster.training.tokenizer import open_tokenizer, train_tokenizer
+from tagarela_dagster.training.tokens.encoding import cut
+from tagarela_dagster.training.tokens.token_shards import tokenize_partition
+from tagarela_dagster.training.tokens.tokenizer import open_tokenizer, train_tokenizer
 
 VOCABULARY = 32_000
 

@@ -15,7 +15,7 @@ from benchmarks.corpus.texts import spread
 from benchmarks.crawl import mixed, real_pages, write_warc
 from benchmarks.filters import real_documents
 from tagarela_dagster.recipe.tokens import Tokenizer
-from tagarela_dagster.training.tokenizer import train_tokenizer
+from tagarela_dagster.training.tokens.tokenizer import train_tokenizer
 
 
 def rows(quick: bool) -> Iterator[Row]:

@@ -105,7 +105,8 @@ def end_with_run_worker() -> None:
     """End this process, if it is a step of a run worker, as soon as that worker is gone.
 
     Dagster's multiprocess executor leaves a step running when its worker is killed, beside the
-    retry that starts meanwhile; with the step everything below it ends (training/supervise.py).
+    retry that starts meanwhile; with the step everything below it ends
+    (training/launching/supervise.py).
     """
     worker = multiprocessing.parent_process()
     if worker is None:

@@ -26,7 +26,7 @@ def build_tokens(road: Road) -> list[dg.AssetsDefinition]:
     def tokenizer(
         context: dg.AssetExecutionContext, road: dg.ResourceParam[Road]
     ) -> dg.MaterializeResult:
-        from tagarela_dagster.training.tokenizer import train_on_partitions
+        from tagarela_dagster.training.tokens.tokenizer import train_on_partitions
 
         def train(out: PartitionWriter) -> Manifest:
             clean = road.published("clean")
@@ -48,7 +48,7 @@ def build_tokens(road: Road) -> list[dg.AssetsDefinition]:
     def tokens(
         context: dg.AssetExecutionContext, road: dg.ResourceParam[Road]
     ) -> dg.MaterializeResult:
-        from tagarela_dagster.training.token_shards import tokenize_partition
+        from tagarela_dagster.training.tokens.token_shards import tokenize_partition
 
         def tokenize(out: PartitionWriter) -> Manifest:
             return tokenize_partition(
@@ -72,7 +72,7 @@ def build_tokens(road: Road) -> list[dg.AssetsDefinition]:
         context: dg.AssetExecutionContext, road: dg.ResourceParam[Road]
     ) -> dg.MaterializeResult:
         from tagarela_dagster.corpus.dedup.rehydration import repeats
-        from tagarela_dagster.training.mixture import write_mixture
+        from tagarela_dagster.training.mixing.mixture import write_mixture
 
         def plan(out: PartitionWriter) -> Manifest:
             rehydration = road.recipe.tokens.rehydration

@@ -68,7 +68,7 @@ def chat(
 ) -> None:
     """Talk to a model in the terminal (an empty line or Ctrl-D ends it)."""
     from tagarela_dagster.cli.options import open_road
-    from tagarela_dagster.training.chat import reply
+    from tagarela_dagster.training.alignment.chat import reply
 
     folder = model or open_road(None, None).lake.data("sft") / "merged"
     messages: list[dict[str, str]] = []

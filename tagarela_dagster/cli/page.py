@@ -43,7 +43,7 @@ def ui(
     with dg.DagsterInstance.get() as instance:
         register(instance, road)
     # The supervisor ends the page's processes when this one is gone, even by SIGKILL.
-    command = [sys.executable, "-m", "tagarela_dagster.training.supervise"]
+    command = [sys.executable, "-m", "tagarela_dagster.training.launching.supervise"]
     command += [str(os.getpid()), str(STOP_SECONDS)]
     command += [sys.executable, "-m", "dagster", "dev", "-m", "tagarela_dagster.definitions"]
     command += ["-h", host, "-p", str(port)]

@@ -1,7 +1,7 @@
 """Trainer: runs a training, follows its run folder, and publishes its model to the lake.
 
-The training itself is a tree of processes of its own (training/launch.py), which ends with this
-one; Dagster's process never imports torch.
+The training itself is a tree of processes of its own (training/launching/launch.py), which ends
+with this one; Dagster's process never imports torch.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from tagarela_dagster.provenance.lake import PartitionWriter
 from tagarela_dagster.provenance.manifest import Manifest, Shard
 from tagarela_dagster.resources.follow import RunFollower
 from tagarela_dagster.resources.road import Road
-from tagarela_dagster.training.pretrain import Pretraining, pretrain
-from tagarela_dagster.training.sft import FineTuning, fine_tune
+from tagarela_dagster.training.alignment.sft import FineTuning, fine_tune
+from tagarela_dagster.training.pretraining.pretrain import Pretraining, pretrain
 
 OnMetrics = Callable[[dict[str, Any]], None]
 OnCheckpoint = Callable[[str, Path], None]

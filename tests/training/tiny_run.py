@@ -11,9 +11,9 @@ import numpy as np
 from tagarela_dagster.provenance.lake import Lake
 from tagarela_dagster.recipe import Recipe
 from tagarela_dagster.recipe.tokens import Mixture, Tokenizer
-from tagarela_dagster.training.mixture import lay_mixture
-from tagarela_dagster.training.pretrain import Pretraining
-from tagarela_dagster.training.tokenizer import train_tokenizer
+from tagarela_dagster.training.mixing.mixture import lay_mixture
+from tagarela_dagster.training.pretraining.pretrain import Pretraining
+from tagarela_dagster.training.tokens.tokenizer import train_tokenizer
 from tests.training.token_lake import write_tokens
 
 CONTEXT = 32

@@ -11,7 +11,7 @@ import pyarrow as pa
 from tagarela_dagster.corpus.shards import ShardWriter
 from tagarela_dagster.provenance.lake import Lake
 from tagarela_dagster.provenance.manifest import Manifest, Shard
-from tagarela_dagster.training.token_index import INDEX_SCHEMA
+from tagarela_dagster.training.tokens.token_index import INDEX_SCHEMA
 
 EOS = 0
 TOKENIZER = {"sha256": "0" * 64, "vocabulary": 60_000, "eos": EOS, "dtype": "uint16"}

@@ -1,0 +1,1 @@
+"""From somebody's model to a Portuguese one."""

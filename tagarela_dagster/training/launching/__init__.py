@@ -1,0 +1,1 @@
+"""Processes of a training: started, followed, and ended as a whole."""

@@ -1,0 +1,97 @@
+"""Supervisor: runs one command and sees to it that nothing of it is left behind.
+
+It stands between the launcher and torchrun. When the launcher is gone (even by SIGKILL), when it
+is asked to stop (SIGTERM, SIGINT, SIGHUP) or when the command has ended, every descendant gets
+SIGTERM, some seconds of grace, then SIGKILL. It imports nothing heavy, so it is there at once.
+
+    python -m tagarela_dagster.training.launching.supervise LAUNCHER_PID GRACE_SECONDS COMMAND…
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import FrameType
+
+from tagarela_dagster.training.launching.processes import (
+    SUPERVISOR_VARIABLE,
+    adopt_orphans,
+    descendants,
+    die_with_parent,
+    signal_all,
+    supervisor_name,
+)
+
+POLL_SECONDS = 0.2
+STOPPED = 128 + signal.SIGTERM
+"""Exit status after a stop."""
+KILL_SECONDS = 10.0
+"""How long to go on sending SIGKILL; what is left then hangs in the kernel."""
+
+
+class Supervisor:
+    """Runs ``command`` until it ends or a stop is asked for."""
+
+    def __init__(self, command: list[str], launcher: int, grace_seconds: float) -> None:
+        self.command = command
+        self.launcher = launcher
+        self.grace_seconds = grace_seconds
+        self._stopping = False
+
+    def run(self) -> int:
+        """Exit status of the command (128 + signal if killed by one), or STOPPED."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._stop)
+        adopt_orphans()
+        environment = {**os.environ, SUPERVISOR_VARIABLE: supervisor_name()}
+        # If even this process is killed, the kernel ends torchrun, and its ranks see that.
+        child = subprocess.Popen(self.command, env=environment, preexec_fn=die_with_parent)
+        status: int | None = None
+        while status is None and not self._stopping and os.getppid() == self.launcher:
+            status = _reap(child.pid)
+            if status is None:
+                time.sleep(POLL_SECONDS)
+        self._end_descendants()
+        return STOPPED if status is None else status
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._stopping = True
+
+    def _end_descendants(self) -> None:
+        signal_all(descendants(os.getpid()), signal.SIGTERM)
+        deadline = time.monotonic() + self.grace_seconds
+        while descendants(os.getpid()):
+            _reap(-1)
+            if time.monotonic() > deadline:
+                signal_all(descendants(os.getpid()), signal.SIGKILL)
+            if time.monotonic() > deadline + KILL_SECONDS:
+                return
+            time.sleep(POLL_SECONDS / 4)
+
+
+def _reap(pid: int) -> int | None:
+    """Collect ended children; exit status of ``pid`` if it is among them."""
+    found = None
+    while True:
+        try:
+            ended, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return found
+        if ended == 0:
+            return found
+        if ended == pid:
+            code = os.waitstatus_to_exitcode(status)
+            found = code if code >= 0 else 128 - code
+
+
+def main() -> int:
+    """Entry point of the supervisor process."""
+    launcher, grace, *command = sys.argv[1:]
+    return Supervisor(command, int(launcher), float(grace)).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

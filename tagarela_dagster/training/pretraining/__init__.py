@@ -1,0 +1,1 @@
+"""Next-token training of a language model on a mixture."""

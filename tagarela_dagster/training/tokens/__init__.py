@@ -1,0 +1,1 @@
+"""Tokenizer, and clean text as shards of tokens."""
