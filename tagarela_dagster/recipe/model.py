@@ -61,6 +61,8 @@ class Recipe(Section):
         corpus, tokens, training = self.corpus, self.tokens, self.training
         if asset in self.sources:
             return {"source": self.sources[asset].as_json()}
+        if asset in training.all_stages:
+            return {**training.section(asset), "seed": self.seed}
         own = [source] if source else list(self.sources)
         sources = {name: self.sources[name].as_json() for name in own}
         readers = {name: source.reader for name, source in self.sources.items()}
@@ -123,18 +125,11 @@ class Recipe(Section):
                 "sequences": self.training_sequences,
                 "context": training.model.context,
             },
-            "pretrain": {
-                "model": training.model.as_json(),
-                "pretrain": training.pretrain.as_json(),
-                "seed": self.seed,
-            },
-            "sft": {"sft": training.sft.as_json(), "seed": self.seed},
             "scores": {"evals": self.evals.as_json()},
         }
         return sections[asset]
 
     @property
     def training_sequences(self) -> int:
-        """Sequences that pretraining consumes: steps x batch over all ranks."""
-        run = self.training.pretrain
-        return run.steps * run.processes * run.micro_batch * run.accumulation
+        """Sequences of the mixture that all stages consume."""
+        return sum(count for _, count in self.training.slices.values())
