@@ -12,7 +12,7 @@ from tagarela_dagster.provenance.lake import Lake
 from tagarela_dagster.recipe import Recipe
 from tagarela_dagster.recipe.tokens import Mixture, Tokenizer
 from tagarela_dagster.training.mixing.mixture import lay_mixture
-from tagarela_dagster.training.pretraining.pretrain import Pretraining
+from tagarela_dagster.training.stage import StageRun
 from tagarela_dagster.training.tokens.tokenizer import train_tokenizer
 from tests.training.token_lake import write_tokens
 
@@ -43,7 +43,7 @@ def tiny_recipe(model: dict[str, Any] | None = None, **pretrain: Any) -> Recipe:
     )
 
 
-def tiny_run(folder: Path, model: dict[str, Any] | None = None, **pretrain: Any) -> Pretraining:
+def tiny_run(folder: Path, model: dict[str, Any] | None = None, **pretrain: Any) -> StageRun:
     """Tokenizer, token partitions and mixture below ``folder``, and a run over them."""
     tokenizer = folder / "tokenizer"
     report = train_tokenizer(TEXTS, Tokenizer(vocabulary=300, min_frequency=1), tokenizer)
@@ -71,9 +71,12 @@ def tiny_run(folder: Path, model: dict[str, Any] | None = None, **pretrain: Any)
         out=mixture,
         scratch=folder / "survey",
     )
-    return Pretraining(recipe, mixture, lake.root, tokenizer, folder / "run")
+    inputs = {"mixture": mixture, "lake": lake.root, "tokenizer": tokenizer}
+    return StageRun(recipe, "pretrain", inputs, folder / "run")
 
 
-def into(run: Pretraining, out: Path, model: dict[str, Any] | None = None, **pretrain: Any) -> Any:
+def into(
+    run: StageRun, out: Path, model: dict[str, Any] | None = None, **pretrain: Any
+) -> StageRun:
     """The same tokens, another run folder or other settings."""
     return replace(run, out=out, recipe=tiny_recipe(model, **pretrain))

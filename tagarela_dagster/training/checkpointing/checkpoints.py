@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,10 +71,15 @@ class Checkpoint:
 def published(run: Path) -> list[Checkpoint]:
     """Published checkpoints of a run, oldest first."""
     found = []
-    for manifest in sorted((run / CHECKPOINTS).glob(f"step-*/{MANIFEST_NAME}")):
+    for manifest in sorted((run / CHECKPOINTS).glob(f"*/{MANIFEST_NAME}")):
         record = json.loads(manifest.read_text(encoding="utf-8"))
         found.append(Checkpoint(manifest.parent, record))
     return sorted(found, key=lambda checkpoint: checkpoint.step)
+
+
+def resumable_step(run: Path) -> int:
+    """Step of the newest checkpoint that can be resumed; 0 without one."""
+    return max((c.step for c in published(run) if c.resumable), default=0)
 
 
 def newest(run: Path, world: int) -> Checkpoint | None:
@@ -138,6 +144,23 @@ def save(
         _publish(staged, run / CHECKPOINTS / name, record)
         _prune(run, keep)
     dist.barrier()
+
+
+def publish_model(
+    run: Path, name: str, write: Callable[[Path], Any], record: dict[str, Any]
+) -> Checkpoint:
+    """Publish a model that no loop trained (a merge, a pruned model) as checkpoint ``name``.
+
+    Args:
+        write: fills the model folder that it is given; the folder does not exist yet.
+        record: what the manifest says beside the files; ``step`` at least.
+    """
+    staged = run / CHECKPOINTS / f"{PARTIAL}{name}"
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir(parents=True)
+    write(staged / MODEL)
+    _publish(staged, run / CHECKPOINTS / name, record)
+    return next(c for c in published(run) if c.folder.name == name)
 
 
 def resume(engine: Any, checkpoint: Checkpoint) -> None:

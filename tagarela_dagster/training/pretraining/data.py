@@ -47,13 +47,16 @@ class Batch:
 class Batches:
     """The micro-batches of one rank."""
 
-    def __init__(self, sampler: Sampler, section: Pretrain, rank: int, world: int) -> None:
+    def __init__(
+        self, sampler: Sampler, section: Pretrain, rank: int, world: int, first: int = 0
+    ) -> None:
         self.sampler = sampler
         self.micro_batch = section.micro_batch
         self.accumulation = section.accumulation
         self.rank = rank
         self.world = world
-        needed = section.steps * self.sequences_per_step
+        self.first = first
+        needed = first + section.steps * self.sequences_per_step
         if sampler.sequences < needed:
             raise TrainingError(
                 f"the mixture has {sampler.sequences} sequences, {section.steps} steps need "
@@ -67,7 +70,7 @@ class Batches:
 
     def step(self, step: int) -> list[Batch]:
         """Micro-batches of this rank for step ``step`` (from 0), in order."""
-        first = step * self.sequences_per_step
+        first = self.first + step * self.sequences_per_step
         starts = (
             first + (micro * self.world + self.rank) * self.micro_batch
             for micro in range(self.accumulation)

@@ -18,22 +18,16 @@ MAX_BUCKET = 500_000_000
 """Elements that DeepSpeed reduces at once, its default."""
 
 
-def connect(section: Pretrain) -> torch.device:
+def connect() -> torch.device:
     """Join the other ranks (NCCL on GPUs, gloo on CPU) and return this rank's device.
 
     Raises:
-        TrainingError: the number of ranks is not the recipe's, or there are too few GPUs.
+        TrainingError: there are too few GPUs.
     """
     import logging
 
     import torch
 
-    world = int(os.environ["WORLD_SIZE"])
-    if world != section.processes:
-        raise TrainingError(
-            f"started with {world} ranks, the recipe's training.pretrain.processes is "
-            f"{section.processes}: make them equal"
-        )
     cuda = torch.cuda.is_available()
     if cuda and torch.cuda.device_count() < int(os.environ["LOCAL_WORLD_SIZE"]):
         raise TrainingError(
@@ -57,7 +51,7 @@ def connect(section: Pretrain) -> torch.device:
     return device
 
 
-def start_engine(model: PreTrainedModel, section: Pretrain, device: torch.device) -> Any:
+def start_engine(model: PreTrainedModel, section: Pretrain) -> Any:
     """DeepSpeed engine with AdamW over ``model``.
 
     Raises:
@@ -67,7 +61,7 @@ def start_engine(model: PreTrainedModel, section: Pretrain, device: torch.device
     import deepspeed
     import torch
 
-    cuda = device.type == "cuda"
+    cuda = torch.cuda.is_available()
     optimizer = torch.optim.AdamW(
         parameter_groups(model, section.weight_decay),
         # The loop sets it before each step. DeepSpeed takes a step with zero gradients to

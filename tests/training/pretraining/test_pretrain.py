@@ -15,7 +15,7 @@ from tagarela_dagster.training.checkpointing import checkpoints
 from tagarela_dagster.training.launching.failure import TrainingError
 from tagarela_dagster.training.launching.run_folder import RunLock
 from tagarela_dagster.training.mixing.sampler import open_sampler
-from tagarela_dagster.training.pretraining.pretrain import Pretraining, pretrain
+from tagarela_dagster.training.stage import MODULE, StageRun, run_stage
 from tagarela_dagster.training.tracking.metrics import read_metrics
 from tests.training.process_tree import processes_of, wait_until_gone
 from tests.training.tiny_run import CONTEXT, into, tiny_run
@@ -24,35 +24,29 @@ pytestmark = pytest.mark.train
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Pretraining:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> StageRun:
     """Six steps on two ranks, never interrupted."""
     folder: Path = tmp_path_factory.mktemp("pretrain")
     run = tiny_run(folder)
-    pretrain(run)
+    run_stage(run)
     return run
 
 
-def losses(run: Pretraining) -> list[float]:
+def losses(run: StageRun) -> list[float]:
     return [row["loss"] for row in read_metrics(run.out)]
 
 
-def command(run: Pretraining) -> list[str]:
-    module = [
-        sys.executable,
-        "-m",
-        "tagarela_dagster.training.pretraining.pretrain",
-        "--scale",
-        "full",
-    ]
+def command(run: StageRun) -> list[str]:
     recipe = run.out.parent / f"{run.out.name}.yaml"
     recipe.write_text(json.dumps(run.recipe.as_json()))
-    paths = {"recipe": recipe, "mixture": run.mixture, "lake": run.lake}
-    paths |= {"tokenizer": run.tokenizer, "out": run.out}
-    return module + [part for name, path in paths.items() for part in (f"--{name}", str(path))]
+    arguments = ["--recipe", str(recipe), "--scale", "full", "--stage", run.name]
+    for role, path in run.inputs.items():
+        arguments += ["--input", f"{role}={path}"]
+    return [sys.executable, "-m", MODULE, *arguments, "--out", str(run.out)]
 
 
 def test_a_line_of_metrics_is_there_for_each_step_and_the_loss_falls(
-    finished: Pretraining,
+    finished: StageRun,
 ) -> None:
     rows = read_metrics(finished.out)
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
@@ -66,25 +60,25 @@ def test_a_line_of_metrics_is_there_for_each_step_and_the_loss_falls(
     assert seconds == sorted(seconds)
 
 
-def test_consumed_tokens_reconcile_with_the_mixtures_plan(finished: Pretraining) -> None:
-    plan = open_sampler(finished.mixture, finished.lake).plan
+def test_consumed_tokens_reconcile_with_the_mixtures_plan(finished: StageRun) -> None:
+    plan = open_sampler(finished.inputs["mixture"], finished.inputs["lake"]).plan
     consumed = read_metrics(finished.out)[-1]["tokens_per_source"]
     assert consumed == {s["name"]: s["planned_tokens"] for s in plan["sources"]}
 
 
 def test_a_finished_run_leaves_its_result_and_does_nothing_when_started_again(
-    finished: Pretraining,
+    finished: StageRun,
 ) -> None:
     result = json.loads((finished.out / "result.json").read_text())
     assert result["checkpoints"] == ["step-000003", "step-000006"]
     assert (result["steps"], result["tokens"]) == (6, 24 * CONTEXT)
     assert [result["loss_first"], result["loss_last"]] == losses(finished)[:: len("steps")]
     before = (finished.out / "log.txt").read_bytes()
-    assert pretrain(finished) == result
+    assert run_stage(finished) == result
     assert (finished.out / "log.txt").read_bytes() == before
 
 
-def test_a_checkpoint_is_a_model_that_any_program_loads(finished: Pretraining) -> None:
+def test_a_checkpoint_is_a_model_that_any_program_loads(finished: StageRun) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -97,7 +91,7 @@ def test_a_checkpoint_is_a_model_that_any_program_loads(finished: Pretraining) -
     tokenizer = AutoTokenizer.from_pretrained(last.model)
     assert len(tokenizer) == model.config.vocab_size
     # The last step's loss was on the weights before it; the weights after it are better.
-    sampler = open_sampler(finished.mixture, finished.lake)
+    sampler = open_sampler(finished.inputs["mixture"], finished.inputs["lake"])
     rows = [sampler.sequence(k) for k in range(20, 24)]
     tokens = torch.tensor([row.tokens.tolist() for row in rows])
     positions = torch.tensor([row.positions.tolist() for row in rows])
@@ -108,33 +102,31 @@ def test_a_checkpoint_is_a_model_that_any_program_loads(finished: Pretraining) -
 
 
 def test_other_settings_and_other_ranks_are_refused_in_one_sentence(
-    finished: Pretraining, tmp_path: Path
+    finished: StageRun, tmp_path: Path
 ) -> None:
-    with pytest.raises(TrainingError, match=r"other settings \(pretrain differ\)"):
-        pretrain(into(finished, finished.out, learning_rate=0.5))
+    with pytest.raises(TrainingError, match=r"other settings \(stage differ\)"):
+        run_stage(into(finished, finished.out, learning_rate=0.5))
     unfinished = tmp_path / "run"
     subprocess.run(["cp", "-r", str(finished.out), str(unfinished)], check=True)
     (unfinished / "result.json").unlink()
     with pytest.raises(TrainingError, match="written by 2 ranks and cannot be resumed on 1"):
-        pretrain(into(finished, unfinished, processes=1, accumulation=2))
+        run_stage(into(finished, unfinished, processes=1, accumulation=2))
 
 
-def test_zero_3_with_accumulation_trains_the_same_model(
-    finished: Pretraining, tmp_path: Path
-) -> None:
+def test_zero_3_with_accumulation_trains_the_same_model(finished: StageRun, tmp_path: Path) -> None:
     other = into(finished, tmp_path / "run", zero_stage=3, micro_batch=1, accumulation=2)
-    pretrain(other)
+    run_stage(other)
     assert losses(other) == pytest.approx(losses(finished), abs=1e-5)
     (both,) = ({c.record["parameters"] for r in (finished, other) for c in all_of(r)},)
     assert len(both) == 1
 
 
-def all_of(run: Pretraining) -> list[checkpoints.Checkpoint]:
+def all_of(run: StageRun) -> list[checkpoints.Checkpoint]:
     return checkpoints.published(run.out)
 
 
 def test_a_killed_run_leaves_no_process_and_goes_on_to_the_same_losses(
-    finished: Pretraining, tmp_path: Path
+    finished: StageRun, tmp_path: Path
 ) -> None:
     run = into(finished, tmp_path / "run")
     launcher = subprocess.Popen(command(run))
@@ -157,7 +149,7 @@ def test_a_killed_run_leaves_no_process_and_goes_on_to_the_same_losses(
     (run.out / "result.json").unlink(missing_ok=True)
 
     seen: list[Any] = []
-    pretrain(run, on_poll=lambda: seen.append(len(read_metrics(run.out))))
+    run_stage(run, on_poll=lambda: seen.append(len(read_metrics(run.out))))
     assert seen[0] == 3, "metrics start at the checkpoint"
     assert "from step 3" in (run.out / "log.txt").read_text().rsplit("== ", 1)[-1]
     assert losses(run) == losses(finished)
@@ -166,7 +158,7 @@ def test_a_killed_run_leaves_no_process_and_goes_on_to_the_same_losses(
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_says_so(
-    finished: Pretraining, tmp_path: Path
+    finished: StageRun, tmp_path: Path
 ) -> None:
     wild: dict[str, Any] = {
         "learning_rate": 1.0,
@@ -176,7 +168,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_says_so(
     }
     run = into(finished, tmp_path / "run", processes=1, checkpoint_every=1, **wild)
     with pytest.raises(TrainingError, match=r"of step \d is (nan|inf) .*lower learning_rate"):
-        pretrain(run)
+        run_stage(run)
     rows = read_metrics(run.out)
     assert 0 < len(rows) < 6
     assert [c.step for c in all_of(run)] == [row["step"] for row in rows]

@@ -108,7 +108,8 @@ def test_a_special_token_in_training_text_is_no_learned_piece(tmp_path: Path) ->
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
 def test_training_gives_the_same_bytes_in_another_process(kind: str, tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from tests.training.tokens.test_tokenizer import TEXTS;"
+        "import sys; from pathlib import Path; "
+        "from tests.training.tokens.test_tokenizer import TEXTS;"
         "from tagarela_dagster.training.tokens.tokenizer import train_tokenizer;"
         "from tagarela_dagster.recipe.tokens import Tokenizer;"
         f"train_tokenizer(TEXTS, Tokenizer(kind={kind!r}, vocabulary=400), Path(sys.argv[1]))"
