@@ -41,6 +41,8 @@ class Stability(Section):
     """Standard deviations above the mean of the window."""
     window: int = Field(default=128, ge=2)
     """Steps that mean and deviation are taken over."""
+    max_skipped: int = Field(default=20, ge=1)
+    """Steps left out in a row after which training stops: that is no spike, but another level."""
 
 
 class Pretrain(Distributed):
@@ -88,6 +90,16 @@ class Pretrain(Distributed):
             raise ValueError(
                 f"warmup_steps, cooldown_steps and decay_steps are {last}, more than the "
                 f"{self.steps} steps"
+            )
+        if self.schedule == "wsd" and not self.decay_steps:
+            raise ValueError(
+                "schedule wsd without decay_steps never decays: give 10 to 20% of the steps "
+                "(arXiv 2405.18392), or say constant"
+            )
+        if self.schedule == "infinite" and self.constant_share < self.min_learning_rate_share:
+            raise ValueError(
+                f"constant_share ({self.constant_share:g}) is below min_learning_rate_share "
+                f"({self.min_learning_rate_share:g}): the last part would rise"
             )
         return self
 
