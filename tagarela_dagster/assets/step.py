@@ -22,7 +22,7 @@ from tagarela_dagster.provenance.lease import LeaseHeldError
 from tagarela_dagster.provenance.manifest import Manifest
 from tagarela_dagster.resources.process import PROCESS_TAG, run_worker_name
 from tagarela_dagster.resources.road import Road
-from tagarela_dagster.resources.stations import ROAD, SOURCE
+from tagarela_dagster.resources.stations import SOURCE
 
 FORCE_TAG = "tagarela/force"
 """Run tag: ``true`` materializes also what is fresh."""
@@ -34,7 +34,7 @@ Describe = Callable[[Road, Manifest], Mapping[str, Any]]
 
 def station_arguments(road: Road, name: str, **more: Any) -> dict[str, Any]:
     """Arguments of ``dg.asset`` that the road decides: name, inputs, partitions, code version."""
-    station = ROAD[name]
+    station = road.road[name]
     deps: list[dg.AssetDep] = []
     for read in road.reads(name):
         if read == SOURCE:

@@ -23,7 +23,7 @@ from tagarela_dagster.automation.takedown import complete_takedowns
 from tagarela_dagster.provenance.lake import MissingPartitionError
 from tagarela_dagster.resources.process import PROCESS_TAG, process_name
 from tagarela_dagster.resources.road import BlockedPartitionError, Road
-from tagarela_dagster.resources.stations import ROAD, Scope
+from tagarela_dagster.resources.stations import Scope
 
 ROAD_TAG = "tagarela/drive"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -123,7 +123,7 @@ def stretches(road: Road, select: Collection[str] | None = None) -> Iterator[tup
     sources = tuple(s for s in road.recipe.sources if select is None or s in select)
     if sources:
         yield sources
-    for _, group in groupby(names, key=lambda n: ROAD[n].scope):
+    for _, group in groupby(names, key=lambda n: road.road[n].scope):
         yield tuple(group)
 
 
@@ -142,7 +142,7 @@ def _legs(
             if road.source_of(key) in stretch
         ]
     else:
-        chains = [(key, stretch) for key in _keys(road, ROAD[stretch[0]].scope)]
+        chains = [(key, stretch) for key in _keys(road, road.road[stretch[0]].scope)]
     for key, chain in chains:
         if partition and key != partition and not (key is None and explicit):
             continue
@@ -160,18 +160,13 @@ def _keys(road: Road, scope: Scope) -> list[str | None]:
         return [None]
     if scope == "snapshot":
         return list(road.partitions)
-    try:
-        folder = road.run_folder("pretrain").name
-    except (MissingPartitionError, BlockedPartitionError):
-        # Nothing to train on yet: no checkpoint belongs to this recipe's run.
-        return []
-    return [key for key in road.checkpoints if key.startswith(folder)]
+    return list(road.own_checkpoints)
 
 
 def _obstacle(road: Road, leg: Leg, failed: Collection[str]) -> str | None:
     """Why a leg cannot start: an input that is missing, that a gate holds back, or that could not
     be brought up to date in this drive (an older one may be published: it is not used)."""
-    reads = road.reads(leg.assets[0]) if leg.assets[0] in ROAD else ()
+    reads = road.reads(leg.assets[0]) if leg.assets[0] in road.road else ()
     if stale := [read for read in reads if read in failed]:
         return f"{stale[0]} failed in this drive"
     try:

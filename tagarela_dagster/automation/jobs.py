@@ -28,7 +28,8 @@ CORPUS_STATIONS = (
     "clean",
     "contamination",
 )
-TRAIN_STATIONS = ("held_out", "tokenizer", "tokens", "card", "mixture", "pretrain", "sft")
+TRAIN_STATIONS = ("held_out", "tokenizer", "tokens", "card", "mixture")
+"""Before the training stages, which a recipe names itself."""
 NIGHT_CRON = "0 3 * * *"
 NIGHT_TIMEZONE = "America/Sao_Paulo"
 SENSOR_SECONDS = 30
@@ -62,9 +63,9 @@ def build_jobs(
         ),
         _drive_job(
             "train",
-            TRAIN_STATIONS,
+            (*TRAIN_STATIONS, *road.recipe.training.all_stages),
             definitions,
-            "Tokenizer, tokens, mixture, pretraining and fine-tuning on the clean corpus.",
+            "Tokenizer, tokens, mixture and every training stage, on the clean corpus.",
         ),
         dg.define_asset_job(
             "evaluate",

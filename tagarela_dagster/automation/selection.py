@@ -37,7 +37,7 @@ def _upstream(road: Road) -> dict[str, set[str]]:
         graph[name] = {
             r for read in road.reads(name) for r in (sources if read == SOURCE else (read,))
         }
-    graph["scores"] = graph["scores"] | {"pretrain"}
+    graph["scores"] = graph["scores"] | set(road.recipe.training.all_stages)
     return graph
 
 

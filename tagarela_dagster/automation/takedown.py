@@ -11,7 +11,6 @@ from datetime import datetime
 import dagster as dg
 
 from tagarela_dagster.resources.road import Road
-from tagarela_dagster.resources.stations import ROAD
 from tagarela_dagster.resources.takedown import (
     affected,
     is_rebuilt,
@@ -40,13 +39,15 @@ def complete_takedowns(road: Road, instance: dg.DagsterInstance) -> bool:
         return False
     remove_scores(road)
     since = max(datetime.fromisoformat(tombstone.since) for tombstone in pending)
-    _delete_runs(instance, set(partitions), since)
+    _delete_runs(instance, road, set(partitions), since)
     mark_swept(road, pending)
     return True
 
 
-def _delete_runs(instance: dg.DagsterInstance, partitions: set[str], before: datetime) -> None:
-    whole = {name for name, station in ROAD.items() if station.scope == "whole"}
+def _delete_runs(
+    instance: dg.DagsterInstance, road: Road, partitions: set[str], before: datetime
+) -> None:
+    whole = {name for name, station in road.road.items() if station.scope == "whole"}
     for run in instance.get_runs(dg.RunsFilter(created_before=before)):
         assets = {key.to_user_string() for key in run.asset_selection or ()}
         if run.is_finished and (run.tags.get(PARTITION_TAG) in partitions or assets & whole):

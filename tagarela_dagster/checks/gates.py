@@ -5,9 +5,9 @@ import warnings
 import dagster as dg
 
 from tagarela_dagster.assets.partitions import CHECKPOINTS, CORPUS
-from tagarela_dagster.resources.gates import GATES, Gate
+from tagarela_dagster.resources.gates import Gate
 from tagarela_dagster.resources.road import Road
-from tagarela_dagster.resources.stations import ROAD
+from tagarela_dagster.resources.stations import Scope
 
 # Checks of single partitions are a preview in this Dagster; its version is pinned.
 warnings.filterwarnings(
@@ -18,18 +18,21 @@ PARTITIONS = {"snapshot": CORPUS, "checkpoint": CHECKPOINTS, "whole": None}
 
 def build_checks(road: Road) -> list[dg.AssetChecksDefinition]:
     """One blocking check for each gate, ``recipe_current`` for each station."""
+    scopes = {asset: station.scope for asset, station in road.stations.items()}
     gates = [
-        _gate(asset, name, gate) for asset, named in GATES.items() for name, gate in named.items()
+        _gate(asset, scope, name, gate)
+        for asset, scope in scopes.items()
+        for name, gate in road.gates(asset).items()
     ]
-    return gates + [_recipe_current(asset) for asset in road.stations]
+    return gates + [_recipe_current(asset, scope) for asset, scope in scopes.items()]
 
 
-def _gate(asset: str, name: str, gate: Gate) -> dg.AssetChecksDefinition:
+def _gate(asset: str, scope: Scope, name: str, gate: Gate) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=asset,
         name=name,
         blocking=True,
-        partitions_def=PARTITIONS[ROAD[asset].scope],
+        partitions_def=PARTITIONS[scope],
         description=" ".join((gate.__doc__ or "").split()),
     )
     def check(
@@ -44,11 +47,11 @@ def _gate(asset: str, name: str, gate: Gate) -> dg.AssetChecksDefinition:
     return check
 
 
-def _recipe_current(asset: str) -> dg.AssetChecksDefinition:
+def _recipe_current(asset: str, scope: Scope) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=asset,
         name="recipe_current",
-        partitions_def=PARTITIONS[ROAD[asset].scope],
+        partitions_def=PARTITIONS[scope],
         description="Made by the recipe and the code that are loaded now, from the inputs that "
         "are published now.",
     )

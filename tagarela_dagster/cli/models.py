@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from tagarela_dagster.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from tagarela_dagster.resources.road import Road
+
+CONVERSING = ("sft", "preference", "grpo")
+"""Kinds of stages whose models converse."""
 
 ModelArgument = Annotated[
     Path, typer.Argument(metavar="MODEL", help="Model folder in Hugging Face layout.")
@@ -66,11 +72,14 @@ def chat(
     ] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="Tokens of an answer at most.")] = 200,
 ) -> None:
-    """Talk to a model in the terminal (an empty line or Ctrl-D ends it)."""
+    """Talk to a model in the terminal (an empty line or Ctrl-D ends it).
+
+    Without a model folder: the last stage of the recipe that converses.
+    """
     from tagarela_dagster.cli.options import open_road
     from tagarela_dagster.training.alignment.chat import reply
 
-    folder = model or open_road(None, None).lake.data("sft") / "merged"
+    folder = model or _newest_model(open_road(None, None))
     messages: list[dict[str, str]] = []
     console = Console()
     while True:
@@ -93,3 +102,14 @@ def _ask(console: Console) -> str:
         return console.input("[bold]» [/]").strip()
     except EOFError:
         return ""
+
+
+def _newest_model(road: Road) -> Path:
+    """Model of the last fine-tuned stage that is published. Raises ValueError without one."""
+    stages = road.recipe.training.in_order
+    tuned = [name for name, stage in stages.items() if stage.kind in CONVERSING]
+    for name in reversed(tuned):
+        if road.lake.manifest(name):
+            return road.lake.data(name) / "model"
+    wanted = f"materialize {tuned[-1]}" if tuned else "it has no stage that converses"
+    raise ValueError(f"no model of recipe {road.recipe.name} converses yet: {wanted}")

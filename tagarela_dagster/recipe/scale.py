@@ -16,19 +16,28 @@ TINY_CAPS: dict[str, Any] = {
     "tokens": {"tokenizer": {"vocabulary": 4096, "max_training_megabytes": 20}},
     "training": {
         "model": {"layers": 4, "context": 256, "window": 64},
-        "pretrain": {
-            "steps": 200,
-            "processes": 2,
-            "micro_batch": 4,
-            "accumulation": 1,
-            "warmup_steps": 20,
-            "checkpoint_every": 100,
-        },
-        "sft": {"steps": 40, "batch": 8, "max_length": 256, "lora_rank": 8},
     },
     "evals": {"held_out": {"max_documents": 200, "max_characters": 2000}},
 }
 """Largest values under ``--scale tiny``."""
+
+PRETRAIN_CAPS: dict[str, Any] = {
+    "steps": 200,
+    "processes": 2,
+    "micro_batch": 4,
+    "accumulation": 1,
+    "checkpoint_every": 100,
+    "offload": {"optimizer": "none", "parameters": "none"},
+}
+STAGE_CAPS: dict[str, Any] = {
+    **PRETRAIN_CAPS,
+    "steps": 20,
+    "checkpoint_every": 10,
+    "max_length": 256,
+    "max_answer": 16,
+    "lora": {"rank": 8},
+    "target": {"hidden": 64, "layers": 2, "heads": 2, "intermediate": 192},
+}
 
 TINY_SHAPE = {"hidden": 128, "heads": 4, "kv_heads": None, "intermediate": None}
 """Replaces the width of a larger model; heads must divide it."""
@@ -50,10 +59,37 @@ def scale_values(values: dict[str, Any], recipe: Recipe, scale: str) -> dict[str
     if model["hidden"] > TINY_SHAPE["hidden"]:
         kv_share = 2 if recipe.training.model.kv_heads else None
         model.update(TINY_SHAPE, kv_heads=kv_share)
-    scaled["training"]["pretrain"]["precision"] = "fp32"
+    _shrink_stages(scaled["training"])
     for task in scaled["evals"]["last_word"].values():
         task["max_items"] = min(task["max_items"], 200)
     return scaled
+
+
+def _shrink_stages(training: dict[str, Any]) -> None:
+    base = training["base"]
+    if base:
+        made = {"architecture": "llama", "layers": TINY_CAPS["training"]["model"]["layers"]}
+        base["made"] = {**made, **TINY_SHAPE, "context": training["model"]["context"]}
+    _shrink_stage(training["pretrain"], PRETRAIN_CAPS)
+    for stage in training["stages"].values():
+        _shrink_stage(stage, STAGE_CAPS)
+
+
+def _shrink_stage(stage: dict[str, Any], caps: dict[str, Any]) -> None:
+    if stage.get("epochs") is not None:
+        stage.update(epochs=None, steps=caps["steps"])
+    known = {key: cap for key, cap in caps.items() if key in stage and stage[key] is not None}
+    for key, cap in known.items():
+        stage[key] = {**stage[key], **cap} if isinstance(cap, dict) else min(stage[key], cap)
+    if "precision" in stage and stage["kind"] != "release":
+        stage["precision"] = "fp32"
+    if "steps" in stage:
+        # Parts of a schedule keep their order within far fewer steps.
+        for part in ("warmup_steps", "cooldown_steps", "decay_steps", "sparsity_warmup_steps"):
+            if stage.get(part):
+                stage[part] = min(stage[part], max(1, stage["steps"] // 10))
+    if stage.get("ramp"):
+        stage["ramp"]["steps"] = min(stage["ramp"]["steps"], max(1, stage["steps"] // 4))
 
 
 def _cap(values: dict[str, Any], caps: dict[str, Any]) -> None:

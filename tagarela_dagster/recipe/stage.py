@@ -39,6 +39,7 @@ class Lora(Section):
 class Stage(Section):
     """A stage of a training."""
 
+    kind: str
     EXECUTION: ClassVar[frozenset[str]] = frozenset()
     """Fields that say how and not what; no part of the fingerprint."""
 

@@ -8,7 +8,6 @@ A bad partition stays where it is, to be looked at, and the others go on without
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -93,14 +92,6 @@ def input_is_sound(lake: Lake, manifest: Manifest) -> Verdict:
     return Verdict(fault is None, sentence, {"quarantined_share": round(share, 4)})
 
 
-def loss_falls(lake: Lake, manifest: Manifest) -> Verdict:
-    """The last loss is finite and below the first."""
-    first, last = manifest.counts["loss_first"], manifest.counts["loss_last"]
-    passed = math.isfinite(last) and last < first
-    numbers = {"loss_first": round(first, 4), "loss_last": round(last, 4)}
-    return Verdict(passed, f"the loss went from {first:.4f} to {last:.4f}", numbers)
-
-
 def scores_are_complete(lake: Lake, manifest: Manifest) -> Verdict:
     """Every score has a finite value inside its interval, over at least one item."""
     path = lake.paths(manifest, "scores.json")[0]
@@ -121,7 +112,6 @@ GATES: dict[str, dict[str, Gate]] = {
     "deduped": {"ledger_balances": ledger_balances},
     "clean": {"ledger_balances": ledger_balances},
     "tokens": {"ledger_balances": ledger_balances},
-    "pretrain": {"loss_falls": loss_falls},
     "scores": {"scores_are_complete": scores_are_complete},
 }
 """Asset -> gates by name; all of them block."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagarela_dagster.corpus.sources.discover import source_folder
@@ -11,8 +12,9 @@ from tagarela_dagster.corpus.tombstones import forgotten_in, read_tombstones
 from tagarela_dagster.provenance.fingerprint import fingerprint, hash_file
 from tagarela_dagster.provenance.lake import MissingPartitionError
 from tagarela_dagster.provenance.manifest import MANIFEST_NAME
+from tagarela_dagster.recipe.adaptation import Base
 from tagarela_dagster.recipe.models import MODEL_ASSETS
-from tagarela_dagster.resources.stations import ROAD, SOURCE
+from tagarela_dagster.resources.stations import SOURCE
 
 if TYPE_CHECKING:
     from tagarela_dagster.resources.road import Road
@@ -31,13 +33,13 @@ def inputs_of(road: Road, asset: str, partition: str | None) -> dict[str, str]:
     """
     if asset in road.recipe.sources:
         return _source_inputs(road, partition or "")
-    station = ROAD[asset]
+    station = road.road[asset]
     inputs: dict[str, str] = {}
     for read in road.reads(asset):
         if read == SOURCE:
             name = road.source_of(partition or "")
             inputs[f"{name}[{partition}]"] = road.require(name, partition).hash
-        elif ROAD[read].scope == "whole":
+        elif road.road[read].scope == "whole":
             inputs |= _whole_input(road, read, partition)
         elif station.scope == "snapshot":
             inputs[f"{read}[{partition}]"] = road.require(read, partition).hash
@@ -58,8 +60,8 @@ def inputs_of(road: Road, asset: str, partition: str | None) -> dict[str, str]:
     if asset in MODEL_ASSETS:
         for number, file in enumerate(road.recipe.corpus.models.data_of(asset)):
             inputs[f"data:{number}"] = hash_file(source_folder(file.path))
-    if asset == "sft":
-        inputs["data:sft"] = hash_file(source_folder(road.recipe.training.sft.data))
+    if station.kind:
+        inputs |= _stage_inputs(road, asset)
     if station.scope == "checkpoint":
         inputs["checkpoint"] = _checkpoint_input(road, partition or "")
     return inputs
@@ -106,7 +108,7 @@ def _whole_input(road: Road, asset: str, partition: str | None) -> dict[str, str
     manifest = road.require(asset)
     if asset not in _OWN_FILE or partition is None:
         return {asset: manifest.hash}
-    for read in ROAD[asset].reads:
+    for read in road.road[asset].reads:
         seen = road.lake.manifest(read, partition)
         if seen is None or manifest.inputs.get(f"{read}[{partition}]") != seen.hash:
             # Its file would be missing or of other documents: every duplicate would pass.
@@ -133,6 +135,29 @@ def _checkpoint_input(road: Road, key: str) -> str:
     if folder is None:
         raise MissingPartitionError(f"there is no checkpoint {key}: has its run been removed?")
     return hash_file(folder / MANIFEST_NAME)
+
+
+def _stage_inputs(road: Road, name: str) -> dict[str, str]:
+    """Files outside the lake that a training stage reads."""
+    stage = road.recipe.training.all_stages[name]
+    inputs = {f"data:{role}": hash_file(source_folder(p)) for role, p in stage.files.items()}
+    if isinstance(stage, Base) and (folder := base_folder(stage)):
+        files = [
+            RawFile(path, path.relative_to(folder).as_posix(), path.stat().st_size)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        ]
+        cache = road.lake.folder(name) / "seen.json"
+        inputs["files"] = fingerprint([file.as_json() for file in identify(files, cache)])
+    return inputs
+
+
+def base_folder(base: Base) -> Path | None:
+    """The local folder that a base model is in; None for one of the hub, or one that is made."""
+    if base.made is not None:
+        return None
+    folder = source_folder(base.model)
+    return folder if folder.is_dir() else None
 
 
 def _benchmark_inputs(road: Road) -> dict[str, str]:

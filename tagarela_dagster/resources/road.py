@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,10 +26,12 @@ from tagarela_dagster.provenance.manifest import MANIFEST_NAME, Manifest
 from tagarela_dagster.recipe.load import SCALE_VARIABLE, load_recipe
 from tagarela_dagster.recipe.model import PER_SOURCE, Recipe
 from tagarela_dagster.recipe.models import MODEL_ASSETS
-from tagarela_dagster.resources.gates import GATES
+from tagarela_dagster.recipe.stage import BASE
+from tagarela_dagster.resources.gates import GATES, Gate
+from tagarela_dagster.resources.gates_training import STAGE_GATES
 from tagarela_dagster.resources.home import Home
 from tagarela_dagster.resources.inputs import inputs_of
-from tagarela_dagster.resources.stations import DOCUMENT_STAGES, ROAD, SOURCE, Station
+from tagarela_dagster.resources.stations import DOCUMENT_STAGES, SOURCE, Station, with_stages
 
 SOURCE_LOGIC = "1"
 RUN_NAME_LENGTH = 12
@@ -62,20 +64,27 @@ class Road:
         recipe = load_recipe()
         return cls(recipe, Home.of(recipe.name, os.environ.get(SCALE_VARIABLE) or "full"))
 
+    @cached_property
+    def road(self) -> dict[str, Station]:
+        """Every station that there is, in order, whether the recipe asks for it or not."""
+        return with_stages(self.recipe.training)
+
     @property
     def stations(self) -> dict[str, Station]:
         """Stations that the recipe asks for, in order."""
         left_out = set(MODEL_ASSETS) - set(self.recipe.corpus.models.assets)
         left_out |= set() if self.recipe.corpus.dedup.repeats.enabled else {"repeats"}
-        left_out |= set() if self.recipe.training.sft.enabled else {"sft"}
-        return {name: station for name, station in ROAD.items() if name not in left_out}
+        return {name: station for name, station in self.road.items() if name not in left_out}
 
     def reads(self, asset: str) -> tuple[str, ...]:
         """What a station reads, of the stations that the recipe asks for."""
         known = {SOURCE, *self.stations}
         if asset == "mixture" and not self.recipe.tokens.rehydration.enabled:
             known -= {"clusters"}
-        return tuple(read for read in ROAD[asset].reads if read in known)
+        reads = self.road[asset].reads
+        if asset == "tokenizer" and self.recipe.tokens.tokenizer.kind == BASE:
+            reads = (BASE,)
+        return tuple(read for read in reads if read in known)
 
     @cached_property
     def files(self) -> dict[str, list[RawFile]]:
@@ -111,7 +120,7 @@ class Road:
 
     def version(self, asset: str, partition: str | None = None) -> str:
         """Code version of an asset, or of one of its partitions."""
-        logic = ROAD[asset].logic if asset in ROAD else SOURCE_LOGIC
+        logic = self.road[asset].logic if asset in self.road else SOURCE_LOGIC
         return code_version(self.section(asset, partition), logic)
 
     def identity(self, asset: str, partition: str | None = None) -> Identity:
@@ -169,17 +178,24 @@ class Road:
         may. Gates are judged from manifests, so a block outlives the run that found it."""
         manifest = self.lake.manifest(asset, partition)
         if manifest:
-            for name, gate in GATES.get(asset, {}).items():
+            for name, gate in self.gates(asset).items():
                 verdict = gate(self.lake, manifest)
                 if not verdict.passed:
                     return f"{asset}[{partition}] fails {name}: {verdict.sentence}"
-        station = ROAD.get(asset)
+        station = self.road.get(asset)
         for read in station.reads if station and station.scope == "snapshot" else ():
-            if read != SOURCE and ROAD[read].scope == "snapshot":
+            if read != SOURCE and self.road[read].scope == "snapshot":
                 reason = self.blocked(read, partition)
                 if reason:
                     return reason
         return None
+
+    def gates(self, asset: str) -> dict[str, Gate]:
+        """Gates of an asset by name: its own, or those of its kind of training stage."""
+        station = self.road.get(asset)
+        if station and station.kind:
+            return STAGE_GATES.get(station.kind, {})
+        return GATES.get(asset, {})
 
     def require(self, asset: str, partition: str | None = None) -> Manifest:
         """The published manifest of an input that may go on.
@@ -236,6 +252,20 @@ class Road:
 
     @property
     def checkpoints(self) -> dict[str, Path]:
-        """Published checkpoints of every pretraining run: partition key -> folder."""
-        found = self.home.runs.glob(f"pretrain/*/checkpoints/*/{MANIFEST_NAME}")
-        return {f"{p.parents[2].name}-{p.parent.name}": p.parent for p in sorted(found)}
+        """Published checkpoints of every training run: partition key -> folder."""
+        found = self.home.runs.glob(f"*/*/checkpoints/*/{MANIFEST_NAME}")
+        return {
+            f"{p.parents[2].name}-{p.parent.name}": p.parent
+            for p in sorted(found)
+            if (p.parent / "model").is_dir()
+        }
+
+    @property
+    def own_checkpoints(self) -> list[str]:
+        """Checkpoints of the runs that the recipe and the lake ask for now."""
+        runs = set()
+        for name in self.recipe.training.all_stages:
+            # A stage whose parents are not there yet has no run, and so no checkpoint.
+            with suppress(MissingPartitionError, BlockedPartitionError):
+                runs.add(self.run_folder(name).name)
+        return [key for key in self.checkpoints if key.partition("-")[0] in runs]

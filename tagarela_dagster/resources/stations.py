@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tagarela_dagster.recipe.models import MODEL_ASSETS
+from tagarela_dagster.recipe.stage import BASE
+from tagarela_dagster.recipe.training import Training
+from tagarela_dagster.training.kinds import KINDS
 
 Scope = Literal["snapshot", "whole", "checkpoint"]
 SOURCE = "source"
@@ -27,12 +30,14 @@ class Station:
             the partitions that it is trained on, any other all published partitions.
         logic: version of the code behind the asset, kept here and nowhere else: raise it when the
             same recipe and inputs give other bytes, and the page says what is stale.
+        kind: of a training stage (training/kinds.py); empty for every other asset.
     """
 
     name: str
     scope: Scope
     reads: tuple[str, ...]
     logic: str = "1"
+    kind: str = ""
 
 
 ROAD: dict[str, Station] = {
@@ -56,12 +61,32 @@ ROAD: dict[str, Station] = {
         Station("tokens", "snapshot", ("clean", "tokenizer"), logic="2"),
         Station("card", "whole", ("clean", "tokens")),
         Station("mixture", "whole", ("tokens", "clusters"), logic="2"),
-        Station("pretrain", "whole", ("mixture", "tokenizer")),
-        Station("sft", "whole", ("pretrain",)),
         Station("scores", "checkpoint", ("benchmarks", "held_out", "contamination"), logic="3"),
     )
 }
-"""In the order of the flow."""
+"""In the order of the flow, without the stages of training, which a recipe names itself."""
 
 DOCUMENT_STAGES = ("documents", "measured", "filtered", "deduped", "clean", "tokens")
 """Stages that keep a ledger of documents, in order: each takes in what the one before keeps."""
+
+
+def stage_stations(training: Training) -> dict[str, Station]:
+    """A station for each training stage of a recipe, each after its parents."""
+    return {
+        name: Station(name, "whole", stage.reads, KINDS[stage.kind].logic, stage.kind)
+        for name, stage in training.in_order.items()
+    }
+
+
+def with_stages(training: Training) -> dict[str, Station]:
+    """The whole road of a recipe: training stands before the scores, and the base before the
+    tokenizer, which may be its own."""
+    stages = stage_stations(training)
+    road: dict[str, Station] = {}
+    for name, station in ROAD.items():
+        if name == "tokenizer" and BASE in stages:
+            road[BASE] = stages.pop(BASE)
+        if name == "scores":
+            road |= stages
+        road[name] = station
+    return road

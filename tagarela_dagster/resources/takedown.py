@@ -32,8 +32,6 @@ from tagarela_dagster.resources.road import Road
 
 SWEPT = "swept.json"
 """In a recipe's home: which tombstones nothing is left of."""
-TRAININGS = ("pretrain", "sft")
-"""Hold no text. What they learned from it stays until their run folders are removed."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +118,12 @@ def affected(road: Road, tombstones: Sequence[Tombstone]) -> list[str]:
 
 
 def is_rebuilt(road: Road, partitions: Sequence[str]) -> bool:
-    """Whether everything that held text of these partitions has been made again."""
+    """Whether everything that held text of these partitions has been made again.
+
+    Trainings hold none: what they learned stays until their run folders are removed.
+    """
     for asset, station in road.stations.items():
-        if station.scope == "checkpoint" or asset in TRAININGS:
+        if station.scope == "checkpoint" or station.kind:
             continue
         keys: Sequence[str | None] = partitions if station.scope == "snapshot" else [None]
         for key in keys:
@@ -140,7 +141,7 @@ def sweep(road: Road) -> bool:
     """
     done = True
     for folder in sorted(road.home.lake.glob("*/*")):
-        if folder.parent.name in TRAININGS or not folder.is_dir():
+        if folder.parent.name in road.recipe.training.all_stages or not folder.is_dir():
             continue
         try:
             with Lease(folder):
@@ -222,9 +223,8 @@ def _by_id(places: dict[str, list[str]] | dict[str, set[str]]) -> list[Tombstone
 def _models(home: Home, places: dict[str, list[str]]) -> Iterator[str]:
     """Trainings of the recipes in which it was found: they may have learned it."""
     for name in sorted({place.partition("/")[0] for place in places}):
-        for kind in ("pretrain", "sft"):
-            for folder in sorted((home.root.parent / name / "runs" / kind).glob("*")):
-                yield str(folder)
+        for folder in sorted((home.root.parent / name / "runs").glob("*/*")):
+            yield str(folder)
 
 
 def _swept(home: Home) -> list[Any]:

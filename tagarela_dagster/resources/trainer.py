@@ -1,7 +1,7 @@
-"""Trainer: runs a training, follows its run folder, and publishes its model to the lake.
+"""Trainer: runs a stage of training, follows its run folder, and publishes its model to the lake.
 
-The training itself is a tree of processes of its own (training/launching/launch.py), which ends
-with this one; Dagster's process never imports torch.
+The training itself is a tree of processes of its own (training/launching), which ends with this
+one; Dagster's process never imports torch.
 """
 
 from __future__ import annotations
@@ -12,21 +12,24 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tagarela_dagster.corpus.sources.discover import source_folder
 from tagarela_dagster.provenance.lake import PartitionWriter
 from tagarela_dagster.provenance.manifest import Manifest, Shard
+from tagarela_dagster.recipe.merging import Average
 from tagarela_dagster.resources.follow import RunFollower
 from tagarela_dagster.resources.road import Road
-from tagarela_dagster.training.alignment.sft import FineTuning, fine_tune
-from tagarela_dagster.training.pretraining.pretrain import Pretraining, pretrain
+from tagarela_dagster.training.stage import StageRun, run_stage
 
 OnMetrics = Callable[[dict[str, Any]], None]
 OnCheckpoint = Callable[[str, Path], None]
+VOLATILE = ("seconds", "folders", "cost")
+"""Of a result, what is no part of what was made: the same training gives the same manifest."""
 
 
-def pretrain_model(
+def train_stage(
     writer: PartitionWriter, *, road: Road, on_metrics: OnMetrics, on_checkpoint: OnCheckpoint
 ) -> Manifest:
-    """Run or resume the pretraining that the recipe asks for; publish its last model.
+    """Run or resume the stage that ``writer`` holds, and publish what it made.
 
     Args:
         on_metrics: given lines of metrics.jsonl while training runs.
@@ -35,40 +38,35 @@ def pretrain_model(
     Raises:
         TrainingError: the training ended with an error.
     """
-    run = road.run_folder("pretrain")
+    run = stage_run(road, writer.asset)
     follower = RunFollower(
-        run,
-        road.recipe.training.pretrain.steps,
+        run.out,
+        getattr(run.section, "steps", None) or 1,
         on_metrics,
-        lambda folder: on_checkpoint(f"{run.name}-{folder.name}", folder),
+        lambda folder: on_checkpoint(f"{run.out.name}-{folder.name}", folder),
     )
-    training = Pretraining(
-        recipe=road.recipe,
-        mixture=road.lake.data("mixture"),
-        lake=road.lake.root,
-        tokenizer=road.lake.data("tokenizer"),
-        out=run,
-    )
-    result = pretrain(training, on_poll=follower.poll)
+    result = run_stage(run, on_poll=follower.poll)
     follower.poll()
-    last = run / "checkpoints" / result["checkpoints"][-1] / "model"
-    return _publish(writer, {"model": last}, {**result, "run": run.name})
+    folders = {name: run.out / folder for name, folder in result["folders"].items()}
+    counts = {key: value for key, value in result.items() if key not in VOLATILE}
+    return _publish(writer, folders, {**counts, "run": run.out.name})
 
 
-def tune_model(writer: PartitionWriter, *, road: Road, on_metrics: OnMetrics) -> Manifest:
-    """Fine-tune the pretrained model on conversations; publish adapter and merged weights.
+def stage_run(road: Road, name: str) -> StageRun:
+    """The run of a stage that the recipe and the lake ask for now: inputs by role, run folder.
 
     Raises:
-        TrainingError: the fine-tuning ended with an error.
+        MissingPartitionError: an input is not published.
     """
-    run = road.run_folder("sft")
-    section = road.recipe.training.sft
-    follower = RunFollower(run, section.steps, on_metrics, lambda _: None)
-    tuning = FineTuning(road.recipe, road.lake.data("pretrain") / "model", section.data, run)
-    result = fine_tune(tuning, on_poll=follower.poll)
-    follower.poll()
-    folders = {"adapter": run / "adapter", "merged": run / "merged"}
-    return _publish(writer, folders, {**result, "run": run.name})
+    stage = road.recipe.training.all_stages[name]
+    inputs = {role: road.lake.data(role) for role in road.reads(name)}
+    if "mixture" in inputs:
+        inputs["lake"] = road.lake.root
+    if isinstance(stage, Average):
+        run = road.lake.require(stage.parent).counts["run"]
+        inputs[f"{stage.parent}.run"] = road.home.runs / stage.parent / run
+    inputs |= {role: source_folder(path) for role, path in stage.files.items()}
+    return StageRun(road.recipe, name, inputs, road.run_folder(name))
 
 
 def _publish(
@@ -81,9 +79,7 @@ def _publish(
             relative = f"{name}/{source.relative_to(folder).as_posix()}"
             _link(source, writer.data / relative)
             shards.append(Shard.of(writer.data, relative, 0))
-    # Times are not part of what was made: the same training gives the same manifest.
-    kept = {key: value for key, value in counts.items() if key != "seconds"}
-    return writer.publish(shards, kept)
+    return writer.publish(shards, counts)
 
 
 def _link(source: Path, target: Path) -> None:

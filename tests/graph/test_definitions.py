@@ -22,6 +22,7 @@ from tagarela_dagster.definitions import build_definitions
 from tagarela_dagster.recipe import load_recipe
 from tagarela_dagster.recipe.models import MODEL_ASSETS
 from tagarela_dagster.resources.gates import GATES
+from tagarela_dagster.resources.gates_training import STAGE_GATES
 from tagarela_dagster.resources.home import Home
 from tagarela_dagster.resources.road import Road
 from tagarela_dagster.resources.stations import ROAD
@@ -59,6 +60,9 @@ def test_libraries_do_not_mention_dagster(library: str) -> None:
             assert not [n for n in names if n.split(".")[0] == "dagster"], path
 
 
+GROUPS = ("sources", "corpus", "tokens", "training", "alignment", "release", "evals")
+
+
 def test_the_graph_is_the_road(defs: dg.Definitions, road: Road) -> None:
     graph = defs.resolve_asset_graph()
     found = {
@@ -83,7 +87,7 @@ def test_the_graph_is_the_road(defs: dg.Definitions, road: Road) -> None:
         "card": ["clean", "tokens"],
         "mixture": ["tokens"],
         "pretrain": ["mixture", "tokenizer"],
-        "checkpoints": ["pretrain"],
+        "checkpoints": ["pretrain", "sft"],
         "sft": ["pretrain"],
         "scores": ["benchmarks", "checkpoints", "contamination", "held_out"],
     }
@@ -95,20 +99,22 @@ def test_every_asset_reads_well_on_the_page(defs: dg.Definitions) -> None:
         node = graph.get(key)
         assert node.description and node.description.split("\n")[0].endswith(".")
         assert node.owners and node.kinds
-        assert node.group_name in ("sources", "corpus", "tokens", "training", "evals")
+        assert node.group_name in GROUPS
         if node.is_executable:
             assert node.code_version
 
 
 def test_gates_block_and_every_station_says_whether_its_recipe_is_current(
-    defs: dg.Definitions,
+    defs: dg.Definitions, road: Road
 ) -> None:
     graph = defs.resolve_asset_graph()
     checks = {(k.asset_key.to_user_string(), k.name): graph.get(k) for k in graph.asset_check_keys}
     gates = {(asset, name) for asset, named in GATES.items() for name in named}
+    for stage, station in road.stations.items():
+        gates |= {(stage, name) for name in STAGE_GATES.get(station.kind, {})}
     assert {key for key, node in checks.items() if node.blocking} == gates
     named = {asset for asset, name in checks if name == "recipe_current"}
-    assert named == set(ROAD) - {*MODEL_ASSETS, "repeats"}
+    assert named == {*ROAD, "pretrain", "sft"} - {*MODEL_ASSETS, "repeats"}
 
 
 def test_schedule_and_sensor_run_by_default(defs: dg.Definitions) -> None:
@@ -124,7 +130,7 @@ def test_schedule_and_sensor_run_by_default(defs: dg.Definitions) -> None:
 
 def test_every_station_but_scores_belongs_to_one_of_the_two_refreshing_jobs() -> None:
     stations = [*CORPUS_STATIONS, *TRAIN_STATIONS, "scores"]
-    assert sorted(stations) == sorted(ROAD)
+    assert sorted(stations) == sorted(ROAD), "training stages are the recipe's own"
 
 
 def test_stretches_are_cut_where_the_scope_changes(road: Road) -> None:

@@ -40,7 +40,8 @@ GROUPS = {
         "card",
     },
     "tokens": {"tokenizer", "tokens", "mixture"},
-    "training": {"pretrain", "checkpoints", "sft"},
+    "training": {"pretrain", "checkpoints"},
+    "alignment": {"sft"},
     "evals": {"benchmarks", "held_out", "scores"},
 }
 WORKSPACE = """

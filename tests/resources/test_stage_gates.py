@@ -14,9 +14,9 @@ from tagarela_dagster.resources.gates import (
     GATES,
     input_is_sound,
     ledger_balances,
-    loss_falls,
     scores_are_complete,
 )
+from tagarela_dagster.resources.gates_training import STAGE_GATES, loss_falls
 from tests.resources.laying import account, lay, lay_source
 from tests.resources.two_sources import PARAGRAPHS, open_road, write_snapshot
 
@@ -50,7 +50,8 @@ def publish_account(lake: Lake, ledger: Ledger, rows: int | None = None, **more:
 
 def test_every_gate_that_this_file_opens_and_shuts_is_on_the_road() -> None:
     gates = {gate for named in GATES.values() for gate in named.values()}
-    assert gates == {ledger_balances, input_is_sound, loss_falls, scores_are_complete}
+    assert gates == {ledger_balances, input_is_sound, scores_are_complete}
+    assert STAGE_GATES["pretrain"] == {"loss_falls": loss_falls}
 
 
 def test_an_account_that_balances_passes_and_its_sentence_has_the_numbers(lake: Lake) -> None:

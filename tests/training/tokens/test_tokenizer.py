@@ -114,7 +114,7 @@ def test_training_gives_the_same_bytes_in_another_process(kind: str, tmp_path: P
         "from tagarela_dagster.recipe.tokens import Tokenizer;"
         f"train_tokenizer(TEXTS, Tokenizer(kind={kind!r}, vocabulary=400), Path(sys.argv[1]))"
     )
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     files = []
     for name, threads in (("one", "1"), ("two", "2")):
         environment = os.environ | {"RAYON_NUM_THREADS": threads, "PYTHONPATH": str(root)}
