@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tagarela_dagster.recipe.shape import Model
 from tagarela_dagster.recipe.stage import BASE, Precision, Stage
@@ -14,13 +14,19 @@ class Base(Stage):
     """A model that somebody else made, pinned as the asset ``base``."""
 
     kind: Literal["base"] = "base"
-    model: str
-    """Folder in Hugging Face layout, or a name on the hub."""
+    model: str | None = None
+    """Folder in Hugging Face layout, or a name on the hub (``organisation/name``)."""
     revision: str | None = None
     """Commit on the hub; required for a name, so that the same recipe gives the same model."""
     made: Model | None = None
     """In place of ``model``: random weights of this shape with a small tokenizer of their own, for
-    ``--scale tiny`` and tests."""
+    ``--scale tiny`` and tests. Where both are given, ``made`` wins."""
+
+    @model_validator(mode="after")
+    def _something(self) -> Base:
+        if self.model is None and self.made is None:
+            raise ValueError("training.base needs `model` (a folder or a hub name) or `made`")
+        return self
 
     @property
     def files(self) -> dict[str, str]:
@@ -37,12 +43,14 @@ class Surgery(Stage):
 
     kind: Literal["surgery"] = "surgery"
     parent: str = BASE
-    method: Literal["overlap", "omp"] = "overlap"
-    """``overlap``: a token that both have keeps its embedding, another starts from the mean of the
-    pieces that the parent's tokenizer cuts it into; ``omp``: as a sparse combination of
-    overlapping tokens (orthogonal matching pursuit, arXiv 2506.06607)."""
-    neighbours: int = Field(default=64, ge=1)
-    """``omp``: overlapping tokens in a combination, at most."""
+    method: Literal["overlap", "omp", "random"] = "overlap"
+    """A token that both have keeps its embedding. Another starts, with ``overlap``, from the mean
+    of the pieces that the parent's tokenizer cuts it into; with ``omp`` as a sparse combination
+    of the parent's tokens (orthogonal matching pursuit, after arXiv 2506.06607; the space it is
+    sought in is described in training/adaptation/pursuit.py); with ``random`` from a normal
+    distribution, as a point of comparison."""
+    neighbours: int = Field(default=8, ge=1)
+    """``omp``: tokens in a combination, at most."""
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -67,6 +75,11 @@ class Release(Stage):
     """Type of the merged weights and of the delta."""
     tolerance: float = Field(default=1e-3, gt=0)
     """Largest difference of a logit between adapter and merged model, in fp32."""
+    rounding_tolerance: float = Field(default=1e-2, gt=0)
+    """Largest mean divergence of the next-token distributions (Kullback-Leibler, nats a token)
+    that rounding the weights to bf16 may cause."""
+    license: str = "unknown"
+    """Licence of what is released, as an SPDX name; the base's own is noted beside it."""
 
     @property
     def parents(self) -> tuple[str, ...]:

@@ -14,8 +14,9 @@ from tagarela_dagster.recipe.rehydration import Rehydration
 class Tokenizer(Section):
     """Tokenizer trained on the clean corpus."""
 
-    kind: Literal["bpe", "unigram"] = "bpe"
-    """Byte-level BPE, or unigram with byte fall-back; both round-trip any text."""
+    kind: Literal["bpe", "unigram", "base"] = "bpe"
+    """Byte-level BPE, or unigram with byte fall-back; both round-trip any text. ``base``: the
+    tokenizer of ``training.base``, unchanged; nothing is trained."""
     vocabulary: int = Field(default=32_000, ge=300, le=500_000)
     min_frequency: int = Field(default=2, ge=1)
     max_training_megabytes: int = Field(default=2_000, ge=1)
