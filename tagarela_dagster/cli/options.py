@@ -29,14 +29,29 @@ ScaleOption = Annotated[
         show_default="full",
     ),
 ]
+SourcesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--sources",
+        envvar="TAGARELA_SOURCES",
+        help="Another recipe, whose corpus takes the place of this one's (`sample`).",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
-def open_road(recipe: str | None, scale: str | None) -> Road:
+def open_road(recipe: str | None, scale: str | None, sources: str | None = None) -> Road:
     """The road of a recipe; the choice is handed on to child processes by the environment."""
-    from tagarela_dagster.recipe.load import RECIPE_VARIABLE, SCALE_VARIABLE, find_recipe
+    from tagarela_dagster.recipe.load import (
+        RECIPE_VARIABLE,
+        SCALE_VARIABLE,
+        SOURCES_VARIABLE,
+        find_recipe,
+    )
     from tagarela_dagster.resources.road import Road
 
     os.environ[RECIPE_VARIABLE] = str(find_recipe(recipe).absolute())
     os.environ[SCALE_VARIABLE] = scale or "full"
+    if sources:
+        os.environ[SOURCES_VARIABLE] = str(find_recipe(sources).absolute())
     return Road.from_environment()

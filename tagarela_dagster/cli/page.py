@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tagarela_dagster.cli.options import RecipeOption, ScaleOption, open_road
+from tagarela_dagster.cli.options import RecipeOption, ScaleOption, SourcesOption, open_road
 
 STOP_SECONDS = 30
 """Time that the server has to end by itself before it is killed."""
@@ -22,6 +22,7 @@ STOP_SECONDS = 30
 def ui(
     recipe: RecipeOption = None,
     scale: ScaleOption = None,
+    sources: SourcesOption = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on. The page has no login: keep it loopback.")
     ] = "127.0.0.1",
@@ -38,7 +39,7 @@ def ui(
     from tagarela_dagster.resources.instance import prepare_instance
 
     _check_port(host, port)
-    road = open_road(recipe, scale)
+    road = open_road(recipe, scale, sources)
     prepare_instance(road.home)
     with dg.DagsterInstance.get() as instance:
         register(instance, road)

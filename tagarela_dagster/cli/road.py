@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tagarela_dagster.cli.options import RecipeOption, ScaleOption, open_road
+from tagarela_dagster.cli.options import RecipeOption, ScaleOption, SourcesOption, open_road
 from tagarela_dagster.cli.tables import ledger_table, score_table
 
 if TYPE_CHECKING:
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from tagarela_dagster.resources.road import Road
 
 
-def demo(recipe: RecipeOption = None, scale: ScaleOption = None) -> None:
+def demo(
+    recipe: RecipeOption = None, scale: ScaleOption = None, sources: SourcesOption = None
+) -> None:
     """Run the whole road and print the ledger and the scores.
 
     From the bundled sample corpus (or the recipe's sources) to clean text, a tokenizer, a small
     trained model and its scores. Run it again: what is fresh is left alone.
     """
-    road = open_road(recipe, scale)
+    road = open_road(recipe, scale, sources)
     journey = _drive(road, None, None, "demo")
     console = Console()
     console.print(ledger_table(road.ledgers()))
@@ -36,6 +38,7 @@ def demo(recipe: RecipeOption = None, scale: ScaleOption = None) -> None:
 def materialize(
     recipe: RecipeOption = None,
     scale: ScaleOption = None,
+    sources: SourcesOption = None,
     select: Annotated[
         str | None,
         typer.Option(
@@ -53,7 +56,7 @@ def materialize(
     """
     from tagarela_dagster.automation.selection import expand
 
-    road = open_road(recipe, scale)
+    road = open_road(recipe, scale, sources)
     chosen = expand(road, select) if select else None
     _check_partition(road, partition)
     journey = _drive(road, chosen, partition, "materialize")

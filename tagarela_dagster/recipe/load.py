@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -16,19 +16,24 @@ from tagarela_dagster.recipe.scale import scale_values
 DEFAULT_RECIPE = "recipes/sample.yaml"
 RECIPE_VARIABLE = "TAGARELA_RECIPE"
 SCALE_VARIABLE = "TAGARELA_SCALE"
+SOURCES_VARIABLE = "TAGARELA_SOURCES"
 
 
 class RecipeError(ValueError):
     """A recipe cannot be used; the message names the file, the key, the value and the range."""
 
 
-def load_recipe(path: Path | str | None = None, scale: str | None = None) -> Recipe:
+def load_recipe(
+    path: Path | str | None = None, scale: str | None = None, sources: str | None = None
+) -> Recipe:
     """Load and validate a recipe.
 
     Args:
         path: recipe file; without one, the environment's TAGARELA_RECIPE, then
             ``recipes/sample.yaml`` of the working folder or of the project.
         scale: ``full`` or ``tiny``; without one, the environment's TAGARELA_SCALE, then ``full``.
+        sources: another recipe, whose corpus takes the place of this one's, to try a training on
+            text that is at hand.
 
     Raises:
         RecipeError: the file is missing, is not YAML, or has an unknown key or a bad value.
@@ -36,12 +41,26 @@ def load_recipe(path: Path | str | None = None, scale: str | None = None) -> Rec
     file = find_recipe(path)
     scale = scale or os.environ.get(SCALE_VARIABLE) or "full"
     values, origins = _read(file, seen=())
+    if sources:
+        other = find_recipe(sources)
+        given, theirs = _read(other, seen=())
+        values, origins = _with_corpus(values, given), origins | theirs
     recipe = _validate(values, origins, file)
     try:
         scaled = scale_values(values, recipe, scale)
     except ValueError as error:
         raise RecipeError(str(error)) from None
     return recipe if scaled is values else _validate(scaled, origins, file)
+
+
+def _with_corpus(values: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """``values`` with what ``other`` says of sources, rules, shares and held-out text."""
+    mixed = {**values, "name": f"{values.get('name')}-on-{other.get('name')}"}
+    mixed |= {"sources": other.get("sources"), "corpus": other.get("corpus", {})}
+    mixture = other.get("tokens", {}).get("mixture", {})
+    mixed["tokens"] = {**values.get("tokens", {}), "mixture": mixture}
+    mixed["evals"] = {**values.get("evals", {}), **other.get("evals", {})}
+    return mixed
 
 
 def find_recipe(path: Path | str | None = None) -> Path:
@@ -115,13 +134,14 @@ def _validate(values: dict[str, Any], origins: dict[str, Path], file: Path) -> R
 
 
 def _sentence(detail: ErrorDetails, origins: dict[str, Path], file: Path) -> str:
-    path = [str(part) for part in detail["loc"] if part != "[key]"]
+    location = [part for part in detail["loc"] if part != "[key]"]
+    path = _without_kinds(location, origins)
     key = ".".join(path)
     origin = next(
         (origins[k] for n in range(len(path), 0, -1) if (k := ".".join(path[:n])) in origins), file
     )
     if detail["type"] == "extra_forbidden":
-        allowed = _allowed_keys(path[:-1])
+        allowed = _allowed_keys([str(part) for part in location[:-1]])
         return f"{origin}: {key} is not a known key; known here: {', '.join(allowed)}"
     if detail["type"] == "missing":
         return f"{origin}: {key} is missing"
@@ -130,16 +150,30 @@ def _sentence(detail: ErrorDetails, origins: dict[str, Path], file: Path) -> str
     return f"{origin}: {key or 'recipe'}{given}: {reason}"
 
 
+def _without_kinds(location: list[int | str], origins: dict[str, Path]) -> list[str]:
+    """The place as the file has it: pydantic puts the kind of a stage between name and key."""
+    path: list[str] = []
+    for number, part in enumerate(location):
+        last = number == len(location) - 1
+        if last or isinstance(part, int) or ".".join([*path, part]) in origins:
+            path.append(str(part))
+    return path
+
+
 def _allowed_keys(path: list[str]) -> list[str]:
     """Keys of the section at ``path``, found by walking the models' annotations."""
-    model: Any = Recipe
+    found: list[Any] = [Recipe]
     for part in path:
-        fields = getattr(model, "model_fields", None)
-        if fields is None:
-            break
-        if part not in fields:
-            continue
-        annotation = fields[part].annotation
-        arguments = [a for a in getattr(annotation, "__args__", ()) if hasattr(a, "model_fields")]
-        model = arguments[-1] if arguments else annotation
-    return sorted(getattr(model, "model_fields", {}))
+        if len(found) > 1:
+            # A stage: one of several models, told apart by its kind.
+            found = [m for m in found if m.model_fields["kind"].default == part] or found
+        elif part in found[0].model_fields:
+            found = _sections(found[0].model_fields[part].annotation) or found
+    return sorted(found[0].model_fields) if len(found) == 1 else []
+
+
+def _sections(annotation: Any) -> list[Any]:
+    """Models that an annotation names: ``Section``, ``dict[str, Section]``, a union of them."""
+    if hasattr(annotation, "model_fields"):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _sections(argument)]

@@ -22,11 +22,11 @@ TINY_CAPS: dict[str, Any] = {
 """Largest values under ``--scale tiny``."""
 
 PRETRAIN_CAPS: dict[str, Any] = {
-    "steps": 200,
+    "steps": 100,
     "processes": 2,
     "micro_batch": 4,
     "accumulation": 1,
-    "checkpoint_every": 100,
+    "checkpoint_every": 50,
     "offload": {"optimizer": "none", "parameters": "none"},
 }
 STAGE_CAPS: dict[str, Any] = {
@@ -38,6 +38,14 @@ STAGE_CAPS: dict[str, Any] = {
     "lora": {"rank": 8},
     "target": {"hidden": 64, "layers": 2, "heads": 2, "intermediate": 192},
 }
+
+BUNDLED = {
+    "sft": "sample:instruct/conversas.jsonl",
+    "preference": "sample:instruct/preferencias.jsonl",
+    "reward": "sample:instruct/preferencias.jsonl",
+    "grpo": "sample:instruct/verificaveis.jsonl",
+}
+"""Data of fine-tunings, in place of files that the environment names."""
 
 TINY_SHAPE = {"hidden": 128, "heads": 4, "kv_heads": None, "intermediate": None}
 """Replaces the width of a larger model; heads must divide it."""
@@ -76,6 +84,8 @@ def _shrink_stages(training: dict[str, Any]) -> None:
 
 
 def _shrink_stage(stage: dict[str, Any], caps: dict[str, Any]) -> None:
+    if "${" in stage.get("data", ""):
+        stage["data"] = BUNDLED[stage["kind"]]
     if stage.get("epochs") is not None:
         stage.update(epochs=None, steps=caps["steps"])
     known = {key: cap for key, cap in caps.items() if key in stage and stage[key] is not None}

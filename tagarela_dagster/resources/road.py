@@ -23,7 +23,7 @@ from tagarela_dagster.provenance.alignment import ShardInput, shard_inputs
 from tagarela_dagster.provenance.fingerprint import code_version, fingerprint
 from tagarela_dagster.provenance.lake import Lake, MissingPartitionError, PartitionWriter
 from tagarela_dagster.provenance.manifest import MANIFEST_NAME, Manifest
-from tagarela_dagster.recipe.load import SCALE_VARIABLE, load_recipe
+from tagarela_dagster.recipe.load import SCALE_VARIABLE, SOURCES_VARIABLE, load_recipe
 from tagarela_dagster.recipe.model import PER_SOURCE, Recipe
 from tagarela_dagster.recipe.models import MODEL_ASSETS
 from tagarela_dagster.recipe.stage import BASE
@@ -60,8 +60,8 @@ class Road:
 
     @classmethod
     def from_environment(cls) -> Road:
-        """Road of the recipe and scale that TAGARELA_RECIPE and TAGARELA_SCALE name."""
-        recipe = load_recipe()
+        """Road of what TAGARELA_RECIPE, TAGARELA_SCALE and TAGARELA_SOURCES name."""
+        recipe = load_recipe(sources=os.environ.get(SOURCES_VARIABLE))
         return cls(recipe, Home.of(recipe.name, os.environ.get(SCALE_VARIABLE) or "full"))
 
     @cached_property

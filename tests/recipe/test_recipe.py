@@ -64,6 +64,22 @@ def test_an_unknown_key_names_file_key_and_what_is_known(tmp_path: Path) -> None
             "training: {pretrain: {zero_stage: 4}}",
             "training.pretrain.zero_stage = 4: Input should be 0, 1, 2 or 3",
         ),
+        (
+            "training: {stages: {chat: {kind: sft, lora: {rnak: 8}}}}",
+            "training.stages.chat.lora.rnak is not a known key; known here: alpha, d",
+        ),
+        (
+            "training: {stages: {chat: {kind: sft, parent: prtrain}}}",
+            "chat starts from 'prtrain', which is no stage: known are pretrain, chat",
+        ),
+        (
+            "training: {pretrain: {parent: base}}",
+            "pretrain starts from 'base', which is no stage: set training.base",
+        ),
+        (
+            "training: {stages: {a: {kind: sft, parent: b}, b: {kind: sft, parent: a}}}",
+            "a, b start from each other in a circle",
+        ),
         ("tokens: {mixture: {sources: {twitter: {weight: 1}}}}", "['twitter'], not among"),
         ("tokens: {mixture: {by: weights, sources: {oscar: {}}}}", "['wikipedia'] have no weight"),
         (
@@ -123,7 +139,7 @@ def test_tiny_shrinks_sizes_and_leaves_rules_alone(tmp_path: Path) -> None:
     full, tiny = load_recipe(path), load_recipe(path, "tiny")
     assert (full.training.model.hidden, full.training.pretrain.steps) == (2048, 3_000_000)
     assert (tiny.training.model.hidden, tiny.training.model.layers) == (128, 4)
-    assert tiny.training.pretrain.steps == 200
+    assert tiny.training.pretrain.steps == 100
     assert tiny.corpus == full.corpus
     with pytest.raises(RecipeError, match="scale 'huge'"):
         load_recipe(path, "huge")
@@ -180,3 +196,31 @@ def test_every_shipped_recipe_is_valid_at_every_scale(path: Path, scale: str) ->
     recipe = load_recipe(path, scale)
     assert recipe.name == path.stem
     assert recipe.description
+
+
+def test_another_recipes_corpus_takes_the_place_of_this_ones(tmp_path: Path) -> None:
+    yaml = "tokens: {tokenizer: {vocabulary: 900}, mixture: {sources: {oscar: {weight: 2}}}}\n"
+    path = write(tmp_path, "r.yaml", "name: r\ntraining: {pretrain: {steps: 7}}\n" + yaml + SOURCES)
+    tried, sample = load_recipe(path, sources="sample"), load_recipe("sample")
+    assert tried.name == "r-on-sample"
+    assert (tried.sources, tried.corpus) == (sample.sources, sample.corpus)
+    assert tried.tokens.mixture == sample.tokens.mixture
+    assert (tried.tokens.tokenizer.vocabulary, tried.training.pretrain.steps) == (900, 7)
+
+
+def test_stages_take_one_slice_of_the_mixture_after_the_other(tmp_path: Path) -> None:
+    stages = "{small: {kind: prune, target: {layers: 2}, steps: 5}, soup: {kind: average}}"
+    yaml = f"training: {{pretrain: {{steps: 10}}, stages: {stages}}}\n"
+    training = load_recipe(write(tmp_path, "r.yaml", "name: r\n" + yaml + SOURCES)).training
+    assert training.slices == {"pretrain": (0, 80), "small": (80, 40)}
+
+
+def test_where_a_training_runs_is_no_part_of_what_it_is(tmp_path: Path) -> None:
+    def section(yaml: str) -> str:
+        text = f"name: r\ntraining: {{pretrain: {{{yaml}}}}}\n" + SOURCES
+        return fingerprint(load_recipe(write(tmp_path, "r.yaml", text)).section("pretrain"))
+
+    base = section("processes: 2, micro_batch: 4")
+    assert base == section("processes: 1, micro_batch: 2, accumulation: 4, zero_stage: 3")
+    assert base != section("processes: 4, micro_batch: 4")
+    assert base != section("processes: 2, micro_batch: 4, clip: 2")
