@@ -7,13 +7,14 @@ again just before publishing, so a writer that was declared dead cannot publish 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +23,9 @@ from uuid import uuid4
 LEASE_NAME = ".lease"
 LEASE_SECONDS = 60.0
 """A lease that was not renewed for this long belongs to nobody."""
+
+WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+"""What a file system answers that knows no locks; some that clusters share are mounted so."""
 
 
 class LeaseHeldError(RuntimeError):
@@ -33,11 +37,25 @@ class LeaseLostError(RuntimeError):
 
 
 class Lease:
-    """Exclusive right to write ``folder``; a context manager that renews itself."""
+    """Exclusive right to write ``folder``; a context manager that renews itself.
 
-    def __init__(self, folder: Path, seconds: float = LEASE_SECONDS) -> None:
-        self.path = folder / LEASE_NAME
+    Args:
+        seconds: after which a lease that was not renewed belongs to nobody.
+        name: of its file in the folder.
+        about: what else the file says of the holder, and an error about it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        seconds: float = LEASE_SECONDS,
+        *,
+        name: str = LEASE_NAME,
+        about: Mapping[str, str] | None = None,
+    ) -> None:
+        self.path = folder / name
         self.seconds = seconds
+        self.about = dict(about or {})
         self.token = uuid4().hex
         self._stop = threading.Event()
         self._renewer: threading.Thread | None = None
@@ -47,9 +65,11 @@ class Lease:
         with self._guard():
             holder = self._read()
             if holder and self._is_alive(holder):
+                words = holder.get("about", {})
+                about = "".join(f", {key} {value}" for key, value in words.items())
                 raise LeaseHeldError(
                     f"{self.path.parent} is being written by process {holder['pid']} on "
-                    f"{holder['host']}: wait for it, or end it and try again"
+                    f"{holder['host']}{about}: wait for it, or end it and try again"
                 )
             self._write()
         self._renewer = threading.Thread(target=self._renew, name="lease", daemon=True)
@@ -89,7 +109,13 @@ class Lease:
         """Serialise read-then-write of the lease file between processes of one host."""
         guard = self.path.with_name(self.path.name + ".lock")
         with guard.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except OSError as error:
+                if error.errno not in WITHOUT_LOCKS:
+                    raise
+                yield  # the last of two writers has the lease, and check() tells the other
+                return
             try:
                 yield
             finally:
@@ -109,6 +135,8 @@ class Lease:
             "pid": pid,
             "started": process_start(pid),
             "host": socket.gethostname(),
+            "place": place(),
+            "about": self.about,
             "renewed": time.time(),
         }
         temporary = self.path.with_name(f"{self.path.name}.{self.token}")
@@ -118,9 +146,21 @@ class Lease:
     def _is_alive(self, holder: dict) -> bool:
         if time.time() - holder["renewed"] > self.seconds:
             return False
-        if holder["host"] != socket.gethostname():
+        if holder.get("place") != place():
             return True
         return process_start(holder["pid"]) == holder["started"] is not None
+
+
+def place() -> str:
+    """Where process numbers mean what they mean here: host, boot and container.
+
+    A pod that is started again has the name of the one before it, and maybe its numbers.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{socket.gethostname()} {boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return socket.gethostname()
 
 
 def process_start(pid: int) -> str | None:

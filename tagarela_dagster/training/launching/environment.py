@@ -20,16 +20,19 @@ STALE_LOCK_SECONDS = 600.0
 """Where open files cannot be listed, a lock of this age is stale: building takes 30 to 70 s."""
 
 
+def cache_folder() -> Path:
+    """This user's cache: TAGARELA_CACHE, else below XDG_CACHE_HOME, else below ``~/.cache``."""
+    given = os.environ.get(CACHE_VARIABLE)
+    if given is not None:
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tagarela"
+
+
 def extensions_folder() -> Path:
-    """Folder for compiled extensions of the installed versions: below TAGARELA_CACHE, else
-    XDG_CACHE_HOME, else ``~/.cache``."""
-    base = os.environ.get(CACHE_VARIABLE)
-    if base is None:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-        base = f"{base}/tagarela"
+    """Folder for compiled extensions of the installed versions."""
     python = f"py{sys.version_info.major}{sys.version_info.minor}"
     name = f"{python}-torch{version('torch')}-deepspeed{version('deepspeed')}"
-    return Path(base) / "extensions" / name
+    return cache_folder() / "extensions" / name
 
 
 def training_environment(processes: int, extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -6,9 +6,11 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from tagarela_dagster.provenance.files import atomic_write
+from tagarela_dagster.training.launching.preemption import Stopped
 
 FAILURE_VARIABLE = "TAGARELA_FAILURE"
 """File that a rank writes its reason to."""
@@ -22,13 +24,35 @@ class TrainingError(RuntimeError):
 def told() -> Iterator[None]:
     """Write the sentence of an expected error where the launcher finds it; the error goes on.
 
-    Other errors are nobody's sentence: their traceback in the log says more.
+    Other errors are nobody's sentence: their traceback in the log says more. A rank that has
+    saved and stopped because it was asked to (preemption.py) says so here too.
     """
     try:
         yield
-    except (TrainingError, ValueError, OSError) as error:
+    except (TrainingError, ValueError, OSError, Stopped) as error:
         path = os.environ.get(FAILURE_VARIABLE)
         if path and not Path(path).exists():
+            said = {"reason": str(error), "stopped": isinstance(error, Stopped)}
             with atomic_write(Path(path)) as file:
-                json.dump({"reason": str(error)}, file, ensure_ascii=False)
+                json.dump(said, file, ensure_ascii=False)
         raise
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the first rank that ended early said.
+
+    Attributes:
+        stopped: whether it had saved, because it was asked to stop.
+    """
+
+    reason: str
+    stopped: bool
+
+
+def read_outcome(path: Path) -> Outcome | None:
+    """What a rank said; None when none said anything."""
+    try:
+        return Outcome(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None

@@ -6,40 +6,77 @@ exception, Ctrl-C, SIGTERM or SIGKILL, ends the whole tree (supervise.py).
 
 from __future__ import annotations
 
-import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
+from tagarela_dagster.training.launching.devices import Devices, take_devices
 from tagarela_dagster.training.launching.environment import remove_stale_locks, training_environment
-from tagarela_dagster.training.launching.failure import FAILURE_VARIABLE, TrainingError
+from tagarela_dagster.training.launching.failure import (
+    FAILURE_VARIABLE,
+    TrainingError,
+    read_outcome,
+)
+from tagarela_dagster.training.launching.log import LOG_NAME, MEGABYTE, Log, tail
+from tagarela_dagster.training.launching.preemption import STOP_VARIABLE
+from tagarela_dagster.training.launching.rank import MODULE as RANK
+from tagarela_dagster.training.launching.settings import Local
 
-LOG_NAME = "log.txt"
 POLL_SECONDS = 1.0
 GRACE_SECONDS = 10.0
 """Between SIGTERM and SIGKILL."""
 LOG_LINES = 20
 """Last lines of the log that an error shows."""
+OnPoll = Callable[[], None]
 
 
-def torchrun(module: str, arguments: Sequence[str], processes: int) -> list[str]:
-    """Command that runs ``python -m module arguments`` as ``processes`` ranks on this machine."""
+def torchrun(module: str, arguments: Sequence[str], processes: int, *where: str) -> list[str]:
+    """Command that runs ``python -m module arguments`` as ``processes`` ranks on this machine.
+
+    Args:
+        where: options that place this machine among others; none: it is alone.
+    """
     return [
         sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--local-addr=127.0.0.1",
-        "--max-restarts=0",
+        *("-m", "torch.distributed.run", "--max-restarts=0"),
+        *(where or ("--standalone", "--local-addr=127.0.0.1")),
         f"--nproc_per_node={processes}",
-        "-m",
-        module,
-        *arguments,
+        *("-m", RANK, module, *arguments),
     ]
+
+
+def run_locally(
+    module: str,
+    arguments: Sequence[str],
+    *,
+    run: Path,
+    processes: int,
+    settings: Local,
+    on_poll: OnPoll | None = None,
+) -> None:
+    """Run ranks on this machine to their end, one a device.
+
+    Raises:
+        TrainingError: another training has the devices, or the ranks failed.
+    """
+    processes = settings.processes or processes
+    devices = take_devices(processes, settings, run)
+    try:
+        launch(
+            torchrun(module, arguments, processes),
+            run=run,
+            processes=processes,
+            devices=devices,
+            log_bytes=settings.log_mb * MEGABYTE,
+            on_poll=on_poll,
+        )
+    finally:
+        devices.release()
 
 
 def launch(
@@ -48,7 +85,9 @@ def launch(
     run: Path,
     processes: int = 1,
     environment: Mapping[str, str] | None = None,
-    on_poll: Callable[[], None] | None = None,
+    devices: Devices | None = None,
+    log_bytes: float = 50 * MEGABYTE,
+    on_poll: OnPoll | None = None,
     poll_seconds: float = POLL_SECONDS,
     grace_seconds: float = GRACE_SECONDS,
 ) -> None:
@@ -57,45 +96,74 @@ def launch(
     Args:
         processes: ranks that share this machine's cores.
         environment: more variables for the command.
+        devices: handed on to the supervisor, which holds them as long as the command runs.
         on_poll: called about every ``poll_seconds`` while it runs; what it raises ends the run.
 
     Raises:
         TrainingError: the command failed; the message says why and where the log is.
     """
-    run.mkdir(parents=True, exist_ok=True)
-    log = run / LOG_NAME
+    devices = devices or Devices()
+    path = run / LOG_NAME
+    log = Log(path, log_bytes)
+    log.begin()
+    started = path.stat().st_size
     with tempfile.TemporaryDirectory(prefix="tagarela-") as folder:
         failure = Path(folder) / "failure.json"
-        variables = training_environment(
-            processes, {**(environment or {}), FAILURE_VARIABLE: str(failure)}
-        )
+        own = {FAILURE_VARIABLE: str(failure), STOP_VARIABLE: str(Path(folder) / "stop")}
+        more = {**(environment or {}), **devices.environment(), **own}
+        variables = training_environment(processes, more)
         remove_stale_locks(Path(variables["TORCH_EXTENSIONS_DIR"]))
-        started = log.stat().st_size if log.exists() else 0
-        with log.open("ab", buffering=0) as output:
-            output.write(f"== {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n".encode())
+        with path.open("ab") as output:
             supervisor = subprocess.Popen(
-                [*_supervise(grace_seconds), *command],
+                [*_supervise(grace_seconds, path, log_bytes), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=variables,
                 start_new_session=True,
+                pass_fds=devices.descriptors,
             )
+        # From now on the supervisor holds them, for as long as anything of the command lives.
+        devices.release()
         try:
             status = _follow(supervisor, on_poll, poll_seconds)
         finally:
             _end(supervisor, grace_seconds)
         if status:
-            raise TrainingError(_reason(failure, log, started, status))
+            said = read_outcome(failure)
+            raise TrainingError(
+                f"{said.reason}\nThe log is {path}" if said else reason(path, started, status)
+            )
 
 
-def _supervise(grace_seconds: float) -> list[str]:
+def reason(log: Path, since: int, status: int) -> str:
+    """Why ranks failed that said nothing themselves: a signal, and the end of the log."""
+    lines = tail(log, 10 * LOG_LINES, since)
+    killed = (_KILLED.search(line) for line in reversed(lines))
+    first = next((found for found in killed if found), None)
+    why = f"the training ended with status {status}"
+    if first:
+        name = signal.Signals(int(first["signal"])).name
+        why = f"rank {first['rank']} (process {first['pid']}) was killed by {name}"
+        why += "; out of memory?" if name == "SIGKILL" else ""
+    return "\n".join([f"{why}; its log {log} ends with:", *lines[-LOG_LINES:]])
+
+
+_KILLED = re.compile(
+    r"failed \(exitcode: -(?P<signal>\d+)\) local_rank: (?P<rank>\d+) \(pid: (?P<pid>\d+)\)"
+)
+"""What torchrun says of the rank that failed first
+(torch/distributed/elastic/multiprocessing/api.py)."""
+
+
+def _supervise(grace_seconds: float, log: Path, log_bytes: float) -> list[str]:
     module = "tagarela_dagster.training.launching.supervise"
-    return [sys.executable, "-m", module, str(os.getpid()), str(grace_seconds)]
+    own = [str(os.getpid()), str(grace_seconds), str(log), str(log_bytes)]
+    return [sys.executable, "-m", module, *own]
 
 
 def _follow(
-    supervisor: subprocess.Popen[bytes], on_poll: Callable[[], None] | None, poll_seconds: float
+    supervisor: subprocess.Popen[bytes], on_poll: OnPoll | None, poll_seconds: float
 ) -> int:
     while True:
         try:
@@ -115,16 +183,3 @@ def _end(supervisor: subprocess.Popen[bytes], grace_seconds: float) -> None:
     finally:
         supervisor.kill()
         supervisor.wait()
-
-
-def _reason(failure: Path, log: Path, started: int, status: int) -> str:
-    """Why the command failed: what a rank said, or else the end of the log."""
-    try:
-        sentence = json.loads(failure.read_text(encoding="utf-8"))["reason"]
-        return f"{sentence}\nThe log is {log}"
-    except FileNotFoundError:
-        pass
-    with log.open("rb") as file:
-        file.seek(started)
-        lines = file.read().decode("utf-8", "replace").splitlines()[-LOG_LINES:]
-    return "\n".join([f"the training ended with status {status}; its log {log} ends with:", *lines])

@@ -22,6 +22,8 @@ from tagarela_dagster.provenance.parent import POLL_SECONDS, exit_with_parent
 SUPERVISOR_VARIABLE = "TAGARELA_SUPERVISOR"
 """``pid:start time`` of the supervisor, for its descendants."""
 
+_ends = False
+"""Whether this process watches already."""
 # <linux/prctl.h>
 _SET_PARENT_DEATH_SIGNAL = 1
 _SET_CHILD_SUBREAPER = 36
@@ -39,6 +41,10 @@ def adopt_orphans() -> None:
 
 def end_with_supervisor() -> None:
     """End this process when its parent or its supervisor is gone; call first in a rank."""
+    global _ends
+    if _ends:
+        return
+    _ends = True
     die_with_parent()
     exit_with_parent()
     named = os.environ.get(SUPERVISOR_VARIABLE)

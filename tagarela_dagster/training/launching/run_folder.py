@@ -1,69 +1,27 @@
 """Run folder of a training: one owner, one configuration, and what it leaves behind.
 
 config.json      what is trained; a folder never mixes two configurations
-metrics.jsonl    a line per step (metrics.py)
-checkpoints/     published checkpoints (checkpoints.py)
+metrics.jsonl    a line per step (tracking/metrics.py)
+checkpoints/     published checkpoints (checkpointing/checkpoints.py)
 result.json      written last: the training is finished
-log.txt          output of the ranks (launch.py)
+log.txt          output of the ranks (log.py)
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import time
 from pathlib import Path
 from typing import Any
 
 from tagarela_dagster.provenance.files import atomic_write
 from tagarela_dagster.provenance.fingerprint import fingerprint
 from tagarela_dagster.training.launching.failure import TrainingError
+from tagarela_dagster.training.launching.fence import RunLock
+
+__all__ = ["RunLock", "claim_run", "read_result", "write_result"]
 
 CONFIG_NAME = "config.json"
 RESULT_NAME = "result.json"
-LOCK_NAME = ".ranks.lock"
-WAIT_SECONDS = 20.0
-"""How long a predecessor that is being ended is waited for."""
-
-
-class RunLock:
-    """Right to write a run folder, held by every rank of one training.
-
-    The kernel frees it when the last of them has died, however it died. Rank 0 takes it alone;
-    once all ranks are connected it is shared with them.
-    """
-
-    def __init__(self, run: Path) -> None:
-        self.path = run / LOCK_NAME
-        run.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-
-    def take(self, wait_seconds: float = WAIT_SECONDS) -> None:
-        """Take it alone. Raises TrainingError when another training still holds it."""
-        deadline = time.monotonic() + wait_seconds
-        while not self._lock(fcntl.LOCK_EX):
-            if time.monotonic() > deadline:
-                raise TrainingError(
-                    f"{self.path.parent} is in use by another training: wait for it, or end it"
-                )
-            time.sleep(0.2)
-
-    def share(self) -> None:
-        """Hold it together with the other ranks. Raises TrainingError when it was taken away."""
-        if not self._lock(fcntl.LOCK_SH):
-            raise TrainingError(f"{self.path.parent} was taken over by another training")
-
-    def release(self) -> None:
-        """Give it up."""
-        os.close(self._descriptor)
-
-    def _lock(self, kind: int) -> bool:
-        try:
-            fcntl.flock(self._descriptor, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
 
 
 def claim_run(run: Path, config: dict[str, Any]) -> str:

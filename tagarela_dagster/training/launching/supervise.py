@@ -2,9 +2,12 @@
 
 It stands between the launcher and torchrun. When the launcher is gone (even by SIGKILL), when it
 is asked to stop (SIGTERM, SIGINT, SIGHUP) or when the command has ended, every descendant gets
-SIGTERM, some seconds of grace, then SIGKILL. It imports nothing heavy, so it is there at once.
+SIGTERM, some seconds of grace, then SIGKILL. SIGUSR1 asks the ranks to save and stop instead
+(preemption.py). What they write goes to the run's log (log.py). It imports nothing heavy, so it
+is there at once. A Slurm job and a pod are supervisors too (slurm_job.py, pod.py).
 
-    python -m tagarela_dagster.training.launching.supervise LAUNCHER_PID GRACE_SECONDS COMMAND…
+    python -m tagarela_dagster.training.launching.supervise LAUNCHER_PID GRACE_SECONDS LOG \\
+        LOG_BYTES COMMAND…
 """
 
 from __future__ import annotations
@@ -14,8 +17,11 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import FrameType
 
+from tagarela_dagster.training.launching.log import Log
+from tagarela_dagster.training.launching.preemption import STOP_VARIABLE, ask_to_stop
 from tagarela_dagster.training.launching.processes import (
     SUPERVISOR_VARIABLE,
     adopt_orphans,
@@ -33,32 +39,66 @@ KILL_SECONDS = 10.0
 
 
 class Supervisor:
-    """Runs ``command`` until it ends or a stop is asked for."""
+    """Runs ``command`` until it ends or a stop is asked for.
 
-    def __init__(self, command: list[str], launcher: int, grace_seconds: float) -> None:
+    Args:
+        parent: pid of the process that this one must not outlive.
+        log: gets the output of the command.
+        gentle: whether SIGTERM asks to save and stop; whoever sends it follows with SIGKILL.
+    """
+
+    def __init__(
+        self,
+        command: list[str],
+        *,
+        parent: int,
+        grace_seconds: float,
+        log: Log,
+        gentle: bool = False,
+    ) -> None:
         self.command = command
-        self.launcher = launcher
+        self.parent = parent
         self.grace_seconds = grace_seconds
-        self._stopping = False
+        self.log = log
+        self.gentle = gentle
+        self.stop_asked = False
+        self._ending = False
 
     def run(self) -> int:
         """Exit status of the command (128 + signal if killed by one), or STOPPED."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, self._stop)
+            signal.signal(number, self._end)
+        for number in (signal.SIGUSR1, *([signal.SIGTERM] if self.gentle else [])):
+            signal.signal(number, self._ask_to_stop)
         adopt_orphans()
         environment = {**os.environ, SUPERVISOR_VARIABLE: supervisor_name()}
+        reading, writing = os.pipe()
         # If even this process is killed, the kernel ends torchrun, and its ranks see that.
-        child = subprocess.Popen(self.command, env=environment, preexec_fn=die_with_parent)
+        child = subprocess.Popen(
+            self.command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=writing,
+            stderr=subprocess.STDOUT,
+            preexec_fn=die_with_parent,
+        )
+        os.close(writing)
+        pump = self.log.pump(reading)
         status: int | None = None
-        while status is None and not self._stopping and os.getppid() == self.launcher:
+        while status is None and not self._ending and os.getppid() == self.parent:
             status = _reap(child.pid)
             if status is None:
                 time.sleep(POLL_SECONDS)
         self._end_descendants()
+        pump.join(KILL_SECONDS)
         return STOPPED if status is None else status
 
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._stopping = True
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        self._ending = True
+
+    def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
+        self.stop_asked = True
+        ask_to_stop(Path(os.environ[STOP_VARIABLE]))
 
     def _end_descendants(self) -> None:
         signal_all(descendants(os.getpid()), signal.SIGTERM)
@@ -89,8 +129,13 @@ def _reap(pid: int) -> int | None:
 
 def main() -> int:
     """Entry point of the supervisor process."""
-    launcher, grace, *command = sys.argv[1:]
-    return Supervisor(command, int(launcher), float(grace)).run()
+    launcher, grace, log, limit, *command = sys.argv[1:]
+    return Supervisor(
+        command,
+        parent=int(launcher),
+        grace_seconds=float(grace),
+        log=Log(Path(log), float(limit)),
+    ).run()
 
 
 if __name__ == "__main__":

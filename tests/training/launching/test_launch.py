@@ -59,7 +59,7 @@ def test_even_the_supervisor_may_be_killed(tmp_path: Path) -> None:
     """The command dies with it; ranks that watch their parent (here they don't) would follow."""
     launcher = start_stubborn(tmp_path)
     before = processes_of(tmp_path)
-    (supervisor,) = (pid for pid, line in before.items() if "training.supervise" in line)
+    (supervisor,) = (pid for pid, line in before.items() if "launching.supervise" in line)
     os.kill(supervisor, signal.SIGKILL)
     assert launcher.wait(30) == 1
     left = processes_of(tmp_path)
