@@ -14,7 +14,10 @@ Decay = Literal["linear", "one_sqrt", "cosine"]
 
 
 class Muon(Section):
-    """Muon for the matrices of hidden layers, AdamW for the rest (arXiv 2502.16982)."""
+    """Muon for the matrices of hidden layers, AdamW for the rest.
+
+    Defaults: kellerjordan.github.io/posts/muon, github.com/KellerJordan/Muon, muon.py.
+    """
 
     learning_rate: float = Field(default=0.02, gt=0, le=1)
     """Peak of the matrices' own rate; it follows the schedule of the other."""

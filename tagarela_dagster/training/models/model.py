@@ -82,7 +82,8 @@ def count_parameters(model: Any) -> int:
 
 
 def parameter_groups(model: Any, weight_decay: float) -> list[dict[str, Any]]:
-    """Optimizer groups: weight matrices decay; norms, biases and embeddings don't."""
+    """Optimizer groups of what is trained: weight matrices decay; norms, biases and embeddings
+    don't."""
     import torch
 
     embeddings = {
@@ -91,8 +92,11 @@ def parameter_groups(model: Any, weight_decay: float) -> list[dict[str, Any]]:
     decayed: list[Any] = []
     plain: list[Any] = []
     for parameter in model.parameters():
-        matrix = parameter.dim() >= 2 and id(parameter) not in embeddings
-        (decayed if matrix else plain).append(parameter)
+        if not parameter.requires_grad:
+            continue
+        # ds_shape: of a parameter that ZeRO-3 has divided already.
+        matrix = len(getattr(parameter, "ds_shape", parameter.shape)) >= 2
+        (decayed if matrix and id(parameter) not in embeddings else plain).append(parameter)
     return [
         {"params": decayed, "weight_decay": weight_decay},
         {"params": plain, "weight_decay": 0.0},
