@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from tokenizers import Encoding
 from tokenizers import Tokenizer as Encoder
 
+from tagarela_dagster.training.tokens.tokenizer import splits_by_our_pattern
+
 PIECE_CHARACTERS = 2_000
 """Longer documents are cut into pieces of at least this size: the fastest of 500 to 50,000."""
 SLICE_BYTES = 4_000_000
@@ -55,7 +57,11 @@ def token_dtype(vocabulary: int) -> np.dtype:
 def encode_documents(
     encoder: Encoder, batches: Iterable[pa.RecordBatch], eos: int
 ) -> Iterator[Encoded]:
-    """Encode the ``text`` of documents, without any special token but ``eos`` at their end."""
+    """Encode the ``text`` of documents, without any special token but ``eos`` at their end.
+
+    A tokenizer that doesn't split as this project's own does is given whole documents.
+    """
+    cuttable = splits_by_our_pattern(encoder)
     dtype = token_dtype(encoder.get_vocab_size())
     slices = iter(slice_ for batch in batches for slice_ in _slices(batch))
 
@@ -63,7 +69,8 @@ def encode_documents(
         documents = next(slices, None)
         if documents is None:
             return None
-        pieces = [cut(text) for text in documents.column("text").to_pylist()]
+        texts = documents.column("text").to_pylist()
+        pieces = [cut(text) for text in texts] if cuttable else [[text] for text in texts]
         flat = list(chain.from_iterable(pieces))
         encoded: list[Encoding | NDArray] = []
         # A long document is a slice of its own: only its ids are kept of each part of it.

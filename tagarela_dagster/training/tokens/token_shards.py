@@ -38,7 +38,12 @@ from tagarela_dagster.provenance.lake import PartitionWriter
 from tagarela_dagster.provenance.manifest import Manifest
 from tagarela_dagster.training.tokens.encoding import Encoded, encode_documents, token_dtype
 from tagarela_dagster.training.tokens.token_index import CARRIED, INDEX_SCHEMA
-from tagarela_dagster.training.tokens.tokenizer import EOS, TOKENIZER_FILE, open_tokenizer, token_id
+from tagarela_dagster.training.tokens.tokenizer import (
+    TOKENIZER_FILE,
+    end_token,
+    open_tokenizer,
+    token_id,
+)
 
 COUNTED = ("documents", "tokens", "words", "characters", "bytes")
 """``tokens`` are those stored, the end token of each document included."""
@@ -84,7 +89,8 @@ class TokenStage(ShardStage):
         ):
             batches = read_batches(shard.paths[0], columns=["id", "text", *CARRIED])
             kept = (self._leave_out(batch, ledger) for batch in batches)
-            for encoded in encode_documents(encoder, kept, token_id(encoder, EOS)):
+            eos = token_id(encoder, end_token(self.tokenizer))
+            for encoded in encode_documents(encoder, kept, eos):
                 file.write(encoded.ids.data)
                 ends = start + np.cumsum(encoded.lengths)
                 index.write(_index(encoded, ends - encoded.lengths))
@@ -137,7 +143,7 @@ def tokenize_partition(
             "tokenizer": {
                 "sha256": step.sha256,
                 "vocabulary": encoder.get_vocab_size(),
-                "eos": token_id(encoder, EOS),
+                "eos": token_id(encoder, end_token(tokenizer)),
                 "dtype": token_dtype(encoder.get_vocab_size()).name,
             },
         }

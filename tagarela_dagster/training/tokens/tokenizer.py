@@ -95,8 +95,11 @@ def train_tokenizer(texts: Iterable[str], section: Tokenizer, out: Path) -> Toke
             is not enough there.
 
     Raises:
-        ValueError: there is no text, or unigram was given an iterator.
+        ValueError: there is no text, unigram was given an iterator, or the kind is one that is
+            not trained (base_tokenizer.py publishes it).
     """
+    if section.kind == "base":
+        raise ValueError("tokenizer.kind base is not trained: it is published from training.base")
     counted = _Counted(texts)
     if section.kind == "bpe":
         encoder = _train_bpe(counted, section.vocabulary, section.min_frequency)
@@ -170,6 +173,30 @@ def token_id(encoder: Encoder, token: str) -> int:
     if found is None:
         raise ValueError(f"the tokenizer has no token {token}: it was not made by this project")
     return found
+
+
+def splits_by_our_pattern(encoder: Encoder) -> bool:
+    """Whether text is cut by SPLIT, and left as it is before that; a base's tokenizer may do
+    otherwise (a space put before the text, normalised characters)."""
+    settings = json.loads(encoder.to_str())
+    parts = (settings["pre_tokenizer"] or {}).get("pretokenizers", [])
+    first = parts[0].get("pattern") if parts else None
+    return settings["normalizer"] is None and first == {"Regex": SPLIT}
+
+
+def end_token(folder: Path) -> str:
+    """The token that ends a document: EOS, or what the base's tokenizer has for it.
+
+    Raises:
+        ValueError: its configuration names none.
+    """
+    settings = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    token = settings.get("eos_token")
+    if isinstance(token, dict):  # an AddedToken, as transformers 4 wrote it
+        token = token.get("content")
+    if not token:
+        raise ValueError(f"{folder / CONFIG_FILE} names no eos_token, which ends a document")
+    return token
 
 
 def _alphabet() -> list[str]:
