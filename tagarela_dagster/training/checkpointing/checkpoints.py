@@ -2,12 +2,13 @@
 
     checkpoints/step-000050/
       model/         safetensors, config, generation config, tokenizer: any program can load it
-      state/         DeepSpeed's shards of weights and optimizer, one set a rank
-      manifest.json  written last
+      adapter/       in place of model/ where an adapter is trained, unless both are written
+      state/         fp32 weights and optimizer state, a safetensors file a rank (state.py)
+      manifest.json  written last: what and when, and size and SHA-256 of every file
 
-A folder without a manifest is what a killed save left; it is removed. ``state`` is kept for the
-newest few checkpoints only. It is DeepSpeed's own format (pickles), so it is loaded only when
-every file has the hash that the manifest says.
+A folder without a manifest is what a killed save left; it is removed. One that is damaged and was
+passed over is kept as ``.damaged-step-000050`` for whoever wants to know why. Which checkpoints
+keep their state: retention.py. Written in the background: saver.py.
 """
 
 from __future__ import annotations
@@ -17,20 +18,19 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tagarela_dagster.provenance.files import atomic_write, replace_folder
-from tagarela_dagster.provenance.fingerprint import hash_file
+from tagarela_dagster.provenance.files import atomic_write, flush, replace_folder
+from tagarela_dagster.provenance.fingerprint import fingerprint, hash_file
 from tagarela_dagster.provenance.manifest import MANIFEST_NAME
 from tagarela_dagster.training.launching.failure import TrainingError
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""1 had DeepSpeed's own shards as state."""
 CHECKPOINTS = "checkpoints"
-MODEL, STATE = "model", "state"
+MODEL, ADAPTER, STATE = "model", "adapter", "state"
 PARTIAL = ".partial-"
+DAMAGED = ".damaged-"
 
 
 @dataclass(frozen=True)
@@ -55,26 +55,57 @@ class Checkpoint:
         """Whether the optimizer's state is still there."""
         return (self.folder / STATE).is_dir()
 
+    def damage(self, part: str, first: int = 0, every: int = 1) -> str | None:
+        """The first file below ``part`` that is not as the manifest says, in words; None if whole.
+
+        Args:
+            first, every: look at files ``first``, ``first + every``, … only (ranks share the work).
+        """
+        files = [file for file in self.record["files"] if file["path"].startswith(f"{part}/")]
+        for file in files[first::every]:
+            path = self.folder / file["path"]
+            if not path.is_file():
+                return f"{path} is missing"
+            if path.stat().st_size != file["bytes"] or hash_file(path) != file["sha256"]:
+                return f"{path} is damaged (its SHA-256 is not the manifest's)"
+        return None
+
     def verify(self, part: str) -> None:
         """Compare every file below ``part`` with the manifest. Raises TrainingError."""
-        for file in self.record["files"]:
-            path = self.folder / file["path"]
-            if not file["path"].startswith(f"{part}/"):
-                continue
-            if not path.is_file() or hash_file(path) != file["sha256"]:
-                raise TrainingError(
-                    f"{path} is missing or damaged: remove {self.folder} to go on from the "
-                    "checkpoint before it"
-                )
+        reason = self.damage(part)
+        if reason:
+            raise TrainingError(f"{reason}: remove {self.folder}, the ones before it are good")
 
 
 def published(run: Path) -> list[Checkpoint]:
-    """Published checkpoints of a run, oldest first."""
-    found = []
-    for manifest in sorted((run / CHECKPOINTS).glob(f"*/{MANIFEST_NAME}")):
-        record = json.loads(manifest.read_text(encoding="utf-8"))
-        found.append(Checkpoint(manifest.parent, record))
-    return sorted(found, key=lambda checkpoint: checkpoint.step)
+    """Published checkpoints of a run, oldest first.
+
+    Raises:
+        TrainingError: a manifest is damaged or of a release that is not known here.
+    """
+    folders = sorted(path.parent for path in (run / CHECKPOINTS).glob(f"[!.]*/{MANIFEST_NAME}"))
+    return sorted((_read(folder) for folder in folders), key=lambda checkpoint: checkpoint.step)
+
+
+def resumable(run: Path) -> list[Checkpoint]:
+    """Checkpoints that a run can go on from, oldest first.
+
+    Raises:
+        TrainingError: the newest has a state in a format that is not read any more.
+    """
+    found = [checkpoint for checkpoint in published(run) if checkpoint.resumable]
+    if found and found[-1].record["format_version"] != FORMAT_VERSION:
+        raise TrainingError(
+            f"{found[-1].folder} was written by an earlier release, as DeepSpeed's own shards, and "
+            "cannot be resumed: finish the run with that release, or give its model to a new run "
+            f"as its base ({found[-1].model})"
+        )
+    return [c for c in found if c.record["format_version"] == FORMAT_VERSION]
+
+
+def newest(run: Path) -> Checkpoint | None:
+    """Newest checkpoint that can be resumed; None to start at the beginning."""
+    return next(reversed(resumable(run)), None)
 
 
 def resumable_step(run: Path) -> int:
@@ -82,68 +113,31 @@ def resumable_step(run: Path) -> int:
     return max((c.step for c in published(run) if c.resumable), default=0)
 
 
-def newest(run: Path, world: int) -> Checkpoint | None:
-    """Checkpoint to resume from; None to start at the beginning.
+def damaged(run: Path) -> list[str]:
+    """Names of the checkpoints that were set aside."""
+    found = (run / CHECKPOINTS).glob(f"{DAMAGED}*")
+    return sorted(folder.name.removeprefix(DAMAGED) for folder in found)
 
-    Raises:
-        TrainingError: it was written by another number of ranks.
-    """
-    found = [checkpoint for checkpoint in published(run) if checkpoint.resumable]
-    if not found:
-        return None
-    last = found[-1]
-    if last.record["world_size"] != world:
-        raise TrainingError(
-            f"{last.folder} was written by {last.record['world_size']} ranks and cannot be resumed "
-            f"on {world}: DeepSpeed's shards are per rank. Start the same number of ranks, or "
-            "convert the state to a universal checkpoint (deepspeed.checkpoint.ds_to_universal), "
-            "which this release does not resume from yet"
-        )
-    return last
+
+def set_aside(checkpoint: Checkpoint) -> Path:
+    """Rename a damaged checkpoint so that nobody uses it; return its new place."""
+    place = checkpoint.folder.with_name(f"{DAMAGED}{checkpoint.folder.name}")
+    replace_folder(checkpoint.folder, place)
+    return place
 
 
 def remove_incomplete(run: Path) -> list[str]:
     """Remove what killed saves left; return the names of the folders."""
     removed = []
     for folder in sorted((run / CHECKPOINTS).glob("*")):
+        if folder.name.startswith(DAMAGED):
+            continue
         if not (folder / MANIFEST_NAME).exists() or folder.name.startswith(PARTIAL):
             shutil.rmtree(folder)
             removed.append(folder.name)
     for folder in (run / CHECKPOINTS).glob(f"*/{PARTIAL}{STATE}"):
         shutil.rmtree(folder)
     return removed
-
-
-def save(
-    engine: Any,
-    tokenizer: PreTrainedTokenizerBase,
-    run: Path,
-    record: dict[str, Any],
-    *,
-    keep: int,
-) -> None:
-    """Publish a checkpoint of step ``record["step"]``; every rank calls this.
-
-    Args:
-        record: what the manifest says beside the files; JSON values.
-        keep: newest checkpoints that keep their state.
-    """
-    import torch.distributed as dist
-
-    name = f"step-{record['step']:06d}"
-    staged = run / CHECKPOINTS / f"{PARTIAL}{name}"
-    first = dist.get_rank() == 0
-    if first:
-        shutil.rmtree(staged, ignore_errors=True)
-        staged.mkdir(parents=True)
-    dist.barrier()
-    engine.save_checkpoint(str(staged / STATE), tag=name)
-    export_model(engine, tokenizer, staged / MODEL)
-    dist.barrier()
-    if first:
-        _publish(staged, run / CHECKPOINTS / name, record)
-        _prune(run, keep)
-    dist.barrier()
 
 
 def publish_model(
@@ -155,69 +149,62 @@ def publish_model(
         write: fills the model folder that it is given; the folder does not exist yet.
         record: what the manifest says beside the files; ``step`` at least.
     """
-    staged = run / CHECKPOINTS / f"{PARTIAL}{name}"
+    staged = staging(run, name)
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)
     write(staged / MODEL)
-    _publish(staged, run / CHECKPOINTS / name, record)
-    return next(c for c in published(run) if c.folder.name == name)
+    return publish(staged, run / CHECKPOINTS / name, record)
 
 
-def resume(engine: Any, checkpoint: Checkpoint) -> None:
-    """Load weights and optimizer state; every rank calls this.
+def staging(run: Path, name: str) -> Path:
+    """Folder in which checkpoint ``name`` is written."""
+    return run / CHECKPOINTS / f"{PARTIAL}{name}"
 
-    Raises:
-        TrainingError: a file is missing or damaged, or DeepSpeed refuses the state.
+
+def file_entry(folder: Path, path: Path) -> dict[str, Any]:
+    """Manifest's entry of a file below ``folder``, which is on disk when this returns."""
+    flush(path)
+    size = path.stat().st_size
+    return {"path": path.relative_to(folder).as_posix(), "bytes": size, "sha256": hash_file(path)}
+
+
+def publish(
+    staged: Path, final: Path, record: dict[str, Any], known: list[dict[str, Any]] | None = None
+) -> Checkpoint:
+    """Publish a folder that is written: rename it, then write its manifest.
+
+    Args:
+        known: entries of the files that were hashed already.
     """
-    checkpoint.verify(STATE)
-    folder = checkpoint.folder / STATE
-    path, _ = engine.load_checkpoint(str(folder), tag=checkpoint.folder.name)
-    if path is None:
-        raise TrainingError(f"DeepSpeed found no state in {folder}: remove {checkpoint.folder}")
-
-
-def export_model(engine: Any, tokenizer: PreTrainedTokenizerBase, out: Path) -> None:
-    """Write the model to ``out`` from rank 0; every rank calls this.
-
-    Under ZeRO-3 each parameter is gathered in turn, so no rank but 0 holds the whole model.
-    """
-    import deepspeed
-    import torch
-    import torch.distributed as dist
-    import transformers
-
-    first = dist.get_rank() == 0
-    weights: dict[str, torch.Tensor] = {}
-    for name, parameter in engine.module.named_parameters():
-        with deepspeed.zero.GatheredParameters([parameter], enabled=hasattr(parameter, "ds_id")):
-            if first:
-                weights[name] = parameter.detach().to("cpu", copy=True)
-    if first:
-        transformers.utils.logging.disable_progress_bar()
-        engine.module.save_pretrained(out, state_dict=weights)
-        tokenizer.save_pretrained(out)
-
-
-def _publish(staged: Path, final: Path, record: dict[str, Any]) -> None:
-    paths = sorted(p for p in staged.rglob("*") if p.is_file())
-    files = [
-        {
-            "path": path.relative_to(staged).as_posix(),
-            "bytes": path.stat().st_size,
-            "sha256": hash_file(path),
-        }
-        for path in paths
-    ]
+    known = known or []
+    paths = {entry["path"] for entry in known}
+    rest = (p for p in sorted(staged.rglob("*")) if p.is_file())
+    new = [file_entry(staged, p) for p in rest if p.relative_to(staged).as_posix() not in paths]
+    files = sorted([*known, *new], key=lambda entry: entry["path"])
+    content = {"format_version": FORMAT_VERSION, **record, "files": files}
+    (final / MANIFEST_NAME).unlink(missing_ok=True)  # what is half replaced must not look whole
     replace_folder(staged, final)
     with atomic_write(final / MANIFEST_NAME) as file:
-        json.dump({"format_version": FORMAT_VERSION, **record, "files": files}, file, indent=1)
+        json.dump({**content, "fingerprint": fingerprint(content)}, file, indent=1)
+    return Checkpoint(final, content)
 
 
-def _prune(run: Path, keep: int) -> None:
-    """Remove the state of all but the ``keep`` newest checkpoints."""
-    resumable = [checkpoint for checkpoint in published(run) if checkpoint.resumable]
-    for checkpoint in resumable[:-keep]:
-        # Renamed first: a state that is half removed must not look resumable.
-        doomed = checkpoint.folder / f"{PARTIAL}{STATE}"
-        (checkpoint.folder / STATE).rename(doomed)
-        shutil.rmtree(doomed)
+def _read(folder: Path) -> Checkpoint:
+    path = folder / MANIFEST_NAME
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        version = record.get("format_version", 1)
+    except (ValueError, AttributeError) as error:
+        raise TrainingError(f"{path} is damaged ({error}): remove {folder}") from error
+    if version not in (1, FORMAT_VERSION):
+        raise TrainingError(
+            f"{folder} has format {version!r}, this release reads 1 and {FORMAT_VERSION}: it was "
+            "written by a newer release, use that one"
+        )
+    expected = record.pop("fingerprint", None)
+    if version > 1 and expected != fingerprint(record):
+        raise TrainingError(
+            f"{path} is damaged (its content is not what its fingerprint says): remove {folder} "
+            "to go on from the checkpoint before it"
+        )
+    return Checkpoint(folder, {**record, "format_version": version})

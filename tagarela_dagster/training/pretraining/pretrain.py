@@ -25,6 +25,9 @@ def train(run: StageRun) -> dict[str, Any]:
     """Train this rank's part; rank 0's answer is the result."""
     import torch.distributed as dist
 
+    from tagarela_dagster.training.checkpointing.export import verify_export
+    from tagarela_dagster.training.checkpointing.resume import resume_newest
+    from tagarela_dagster.training.checkpointing.saver import Saver
     from tagarela_dagster.training.mixing.sampler import open_sampler
     from tagarela_dagster.training.models.model import build_model, count_parameters, load_tokenizer
     from tagarela_dagster.training.pretraining.data import Batches
@@ -47,9 +50,7 @@ def train(run: StageRun) -> dict[str, Any]:
     parameters = count_parameters(model)
     engine = start_engine(model, section)
 
-    last = checkpoints.newest(run.out, world)
-    if last:
-        checkpoints.resume(engine, last)
+    last = resume_newest(engine, run.out)
     if rank == 0:
         rewind_metrics(run.out, last.step if last else 0)
     dist.barrier()
@@ -58,19 +59,21 @@ def train(run: StageRun) -> dict[str, Any]:
         raise TrainingError(f"{run.out}/metrics.jsonl lacks steps: remove {run.out}, start again")
     logger.info("rank %d of %d from step %d", rank, world, len(rows))
     metrics = Metrics(run.out) if rank == 0 else None
+    saver = Saver(engine, tokenizer, run.out, section)
 
     def on_step(row: dict[str, Any]) -> None:
         if metrics:
             metrics.write(row)
-        if not is_checkpoint(row["step"], section):
-            return
-        record = {name: row[name] for name in ("step", "loss", "tokens", "tokens_per_source")}
-        record |= {"parameters": parameters, "world_size": world, "zero_stage": section.zero_stage}
-        checkpoints.save(engine, tokenizer, run.out, record, keep=section.keep_checkpoints)
-        engine.train()
+        saver.check()
+        if is_checkpoint(row["step"], section):
+            record = {name: row[name] for name in ("step", "loss", "tokens", "tokens_per_source")}
+            saver.save({**record, "parameters": parameters})
 
-    Loop(engine, batches, section, rows[-1] if rows else None, on_step).run()
-    return _result(run, parameters, sampler)
+    with saver:
+        Loop(engine, batches, section, rows[-1] if rows else None, on_step).run()
+    dist.barrier()
+    difference = verify_export(checkpoints.published(run.out)[-1], engine, tokenizer)
+    return {**_result(run, parameters, sampler), "export_difference": difference}
 
 
 def _result(run: StageRun, parameters: int, sampler: Sampler) -> dict[str, Any]:
@@ -86,6 +89,7 @@ def _result(run: StageRun, parameters: int, sampler: Sampler) -> dict[str, Any]:
         "loss_last": rows[-1]["loss"],
         "parameters": parameters,
         "checkpoints": names,
+        "damaged_checkpoints": checkpoints.damaged(run.out),
         "seconds": rows[-1]["seconds"],
     }
 

@@ -2,42 +2,48 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tagarela_dagster.provenance.fingerprint import hash_file
+from tagarela_dagster.recipe.training import Pretrain
 from tagarela_dagster.training.checkpointing.checkpoints import (
-    _prune,
+    damaged,
     newest,
+    publish_model,
     published,
     remove_incomplete,
+    set_aside,
 )
+from tagarela_dagster.training.checkpointing.retention import kept, prune
 from tagarela_dagster.training.launching.failure import TrainingError
 from tagarela_dagster.training.launching.run_folder import RunLock, claim_run
 from tagarela_dagster.training.tracking.metrics import Metrics, read_metrics, rewind_metrics
 
 
-def write_checkpoint(run: Path, step: int, world: int = 2, complete: bool = True) -> Path:
-    folder = run / "checkpoints" / f"step-{step:06d}"
-    files = []
-    for name in ("model/model.safetensors", "state/rank_0.pt"):
-        path = folder / name
-        path.parent.mkdir(parents=True)
-        path.write_text(f"{name} of step {step}")
-        files.append({"path": name, "bytes": path.stat().st_size, "sha256": hash_file(path)})
-    if complete:
-        record = {"step": step, "world_size": world, "files": files}
-        (folder / "manifest.json").write_text(json.dumps(record))
-    return folder
+def publish(run: Path, step: int, **record: Any) -> Path:
+    def write(model: Path) -> None:
+        for name in ("model/model.safetensors", "state/rank-00000.safetensors"):
+            path = model.parent / name
+            path.parent.mkdir()
+            path.write_text(f"{name} of step {step}")
+
+    return publish_model(run, f"step-{step:06d}", write, {"step": step, **record}).folder
+
+
+def steps(run: Path) -> list[tuple[int, bool]]:
+    return [(c.step, c.resumable) for c in published(run)]
 
 
 def test_a_checkpoint_without_a_manifest_does_not_exist_and_is_removed(tmp_path: Path) -> None:
-    write_checkpoint(tmp_path, 50)
-    half = write_checkpoint(tmp_path, 100, complete=False)
+    publish(tmp_path, 50)
+    half = publish(tmp_path, 100)
+    (half / "manifest.json").unlink()
     partial = tmp_path / "checkpoints" / ".partial-step-000150"
     partial.mkdir()
-    assert [c.step for c in published(tmp_path)] == [50]
-    found = newest(tmp_path, world=2)
+    (partial / "manifest.json").touch()
+    assert steps(tmp_path) == [(50, True)]
+    found = newest(tmp_path)
     assert found is not None and found.step == 50
     assert remove_incomplete(tmp_path) == [partial.name, half.name]
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["step-000050"]
@@ -45,46 +51,93 @@ def test_a_checkpoint_without_a_manifest_does_not_exist_and_is_removed(tmp_path:
 
 def test_checkpoints_are_ordered_by_step_also_past_a_million(tmp_path: Path) -> None:
     for step in (1_000_000, 999_999):
-        write_checkpoint(tmp_path, step)
+        publish(tmp_path, step)
     assert [c.step for c in published(tmp_path)] == [999_999, 1_000_000]
 
 
-def test_old_checkpoints_lose_their_state_and_keep_their_model(tmp_path: Path) -> None:
-    for step in (1, 2, 3, 4):
-        write_checkpoint(tmp_path, step)
-    _prune(tmp_path, keep=2)
-    assert [(c.step, c.resumable) for c in published(tmp_path)] == [
-        (1, False),
-        (2, False),
-        (3, True),
-        (4, True),
-    ]
+def test_the_last_the_best_and_those_at_token_marks_keep_their_state(tmp_path: Path) -> None:
+    losses = [3.0, 1.5, 2.0, 1.6, 1.9, 1.8]
+    for step, loss in enumerate(losses, start=1):
+        publish(tmp_path, step, loss=loss, tokens=step * 100)
+    section = Pretrain(keep_checkpoints=1, keep_best=2, keep_every_tokens=250)
+    # Best: 2 and 4. Marks at 250 and 500 tokens: 3 and 5. Last: 6.
+    assert kept(published(tmp_path), section) == {2, 3, 4, 5, 6}
+    assert prune(tmp_path, section) == [1]
+    assert prune(tmp_path, Pretrain(keep_checkpoints=2)) == [2, 3, 4]
+    assert [step for step, resumable in steps(tmp_path) if resumable] == [5, 6]
     for checkpoint in published(tmp_path):
         checkpoint.verify("model")
 
 
 def test_a_state_whose_removal_was_cut_short_is_not_resumed_from(tmp_path: Path) -> None:
-    folder = write_checkpoint(tmp_path, 1)
+    folder = publish(tmp_path, 1)
     (folder / "state").rename(folder / ".partial-state")
-    assert newest(tmp_path, world=2) is None
+    assert newest(tmp_path) is None
     remove_incomplete(tmp_path)
     assert sorted(p.name for p in folder.iterdir()) == ["manifest.json", "model"]
 
 
-def test_another_number_of_ranks_is_refused_with_the_way_out(tmp_path: Path) -> None:
-    write_checkpoint(tmp_path, 1, world=2)
-    with pytest.raises(TrainingError, match="written by 2 ranks and cannot be resumed on 4"):
-        newest(tmp_path, world=4)
+@pytest.mark.parametrize("part", ["model", "state"])
+def test_one_flipped_bit_and_a_missing_file_are_found_and_named(part: str, tmp_path: Path) -> None:
+    folder = publish(tmp_path, 1)
+    (checkpoint,) = published(tmp_path)
+    (path,) = (folder / part).iterdir()
+    content = bytearray(path.read_bytes())
+    content[3] ^= 1
+    path.write_bytes(content)
+    other = {"model": "state", "state": "model"}[part]
+    checkpoint.verify(other)
+    with pytest.raises(TrainingError, match=rf"{path.name} is damaged .*: remove .*step-000001"):
+        checkpoint.verify(part)
+    path.unlink()
+    with pytest.raises(TrainingError, match=rf"{path.name} is missing: remove"):
+        checkpoint.verify(part)
 
 
-def test_a_damaged_state_is_never_loaded(tmp_path: Path) -> None:
-    folder = write_checkpoint(tmp_path, 1)
-    (folder / "state" / "rank_0.pt").write_text("another pickle")
-    found = newest(tmp_path, world=2)
-    assert found is not None
-    found.verify("model")
-    with pytest.raises(TrainingError, match=r"rank_0\.pt is missing or damaged: remove"):
-        found.verify("state")
+def test_a_changed_manifest_is_refused(tmp_path: Path) -> None:
+    manifest = publish(tmp_path, 41) / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("41", "40", 1))
+    with pytest.raises(TrainingError, match=r"manifest\.json is damaged .*: remove"):
+        published(tmp_path)
+    manifest.write_text(manifest.read_text()[:-20])
+    with pytest.raises(TrainingError, match=r"manifest\.json is damaged .*: remove"):
+        published(tmp_path)
+
+
+def test_the_model_of_an_older_format_is_read_and_its_state_refused_with_the_way_out(
+    tmp_path: Path,
+) -> None:
+    manifest = publish(tmp_path, 7) / "manifest.json"
+    record = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**record, "format_version": 1, "fingerprint": None}))
+    (old,) = published(tmp_path)
+    old.verify("model")
+    with pytest.raises(TrainingError, match=r"earlier release.*cannot be resumed.* base \(.*model"):
+        newest(tmp_path)
+    publish(tmp_path, 8)
+    found = newest(tmp_path)
+    assert found is not None and found.step == 8
+    manifest.write_text(json.dumps({**record, "format_version": 3}))
+    with pytest.raises(TrainingError, match="has format 3, this release reads 1 and 2"):
+        published(tmp_path)
+
+
+def test_what_is_set_aside_is_kept_and_counted_and_not_used(tmp_path: Path) -> None:
+    publish(tmp_path, 1)
+    publish(tmp_path, 2)
+    set_aside(published(tmp_path)[-1])
+    assert steps(tmp_path) == [(1, True)]
+    assert damaged(tmp_path) == ["step-000002"]
+    assert remove_incomplete(tmp_path) == []
+    assert (tmp_path / "checkpoints" / ".damaged-step-000002" / "state").is_dir()
+
+
+def test_a_checkpoint_that_is_published_again_replaces_the_old_one(tmp_path: Path) -> None:
+    publish(tmp_path, 1, loss=2.0)
+    publish(tmp_path, 1, loss=1.0)
+    (only,) = published(tmp_path)
+    assert only.record["loss"] == 1.0
+    only.verify("model")
 
 
 def test_metrics_are_taken_back_to_a_checkpoint(tmp_path: Path) -> None:

@@ -101,16 +101,9 @@ def test_a_checkpoint_is_a_model_that_any_program_loads(finished: StageRun) -> N
     assert losses(finished)[-1] - 0.3 < loss < losses(finished)[-1]
 
 
-def test_other_settings_and_other_ranks_are_refused_in_one_sentence(
-    finished: StageRun, tmp_path: Path
-) -> None:
+def test_other_settings_are_refused_in_one_sentence(finished: StageRun) -> None:
     with pytest.raises(TrainingError, match=r"other settings \(stage differ\)"):
         run_stage(into(finished, finished.out, learning_rate=0.5))
-    unfinished = tmp_path / "run"
-    subprocess.run(["cp", "-r", str(finished.out), str(unfinished)], check=True)
-    (unfinished / "result.json").unlink()
-    with pytest.raises(TrainingError, match="written by 2 ranks and cannot be resumed on 1"):
-        run_stage(into(finished, unfinished, processes=1, accumulation=2))
 
 
 def test_zero_3_with_accumulation_trains_the_same_model(finished: StageRun, tmp_path: Path) -> None:
