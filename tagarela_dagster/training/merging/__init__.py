@@ -1,0 +1,1 @@
+"""Merging and averaging: one model out of several of one shape."""
