@@ -139,21 +139,31 @@ def launch(
 def reason(log: Path, since: int, status: int) -> str:
     """Why ranks failed that said nothing themselves: a signal, and the end of the log."""
     lines = tail(log, 10 * LOG_LINES, since)
-    killed = (_KILLED.search(line) for line in reversed(lines))
-    first = next((found for found in killed if found), None)
-    why = f"the training ended with status {status}"
-    if first:
-        name = signal.Signals(int(first["signal"])).name
-        why = f"rank {first['rank']} (process {first['pid']}) was killed by {name}"
-        why += "; out of memory?" if name == "SIGKILL" else ""
+    why = _killed(lines) or f"the training ended with status {status}"
     return "\n".join([f"{why}; its log {log} ends with:", *lines[-LOG_LINES:]])
 
 
-_KILLED = re.compile(
-    r"failed \(exitcode: -(?P<signal>\d+)\) local_rank: (?P<rank>\d+) \(pid: (?P<pid>\d+)\)"
-)
+_TORCHRUN = re.compile(r"failed \(exitcode: -(\d+)\) local_rank: (\d+) \(pid: (\d+)\)")
 """What torchrun says of the rank that failed first
 (torch/distributed/elastic/multiprocessing/api.py)."""
+_SRUN = re.compile(r"srun: error: (\S+): task (\d+): (.+)")
+"""What srun says of each task that failed, in order."""
+_SIGNALS = {signal.strsignal(number): number.name for number in signal.Signals}
+
+
+def _killed(lines: Sequence[str]) -> str:
+    """That a signal killed a rank, and thereby the training; empty if none did."""
+    for line in lines:
+        if found := _TORCHRUN.search(line):
+            name, rank = signal.Signals(int(found[1])).name, f"{found[2]} (process {found[3]})"
+        elif found := _SRUN.search(line):
+            name, rank = _SIGNALS.get(found[3].partition(" (")[0], ""), f"{found[2]} on {found[1]}"
+        else:
+            continue
+        # The others end because of the first.
+        memory = ": out of memory?" if name == "SIGKILL" else ""
+        return f"rank {rank} was killed by {name}{memory}" if name else ""
+    return ""
 
 
 def _supervise(grace_seconds: float, log: Path, log_bytes: float) -> list[str]:

@@ -39,9 +39,11 @@ class Log:
             self._file = self.path.open("ab", buffering=0)
         self._file.write(data)
 
-    def begin(self) -> None:
+    def begin(self, where: str = "") -> None:
         """Write the line that stands above what a launch adds."""
-        self.write(f"== {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n".encode())
+        self.write(
+            f"== {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC {where}".rstrip().encode() + b"\n"
+        )
 
     def pump(self, descriptor: int) -> threading.Thread:
         """Append what comes out of a pipe, from a thread that ends when its last writer has."""

@@ -69,7 +69,7 @@ def terminate_gently() -> None:
 
 def _on_term(number: int, frame: FrameType | None) -> None:
     global _terminated
-    if not _listening or _terminated:
+    if not _listening:
         os._exit(128 + number)
     _terminated = True
 

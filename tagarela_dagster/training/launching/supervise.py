@@ -45,6 +45,9 @@ class Supervisor:
         parent: pid of the process that this one must not outlive.
         log: gets the output of the command.
         gentle: whether SIGTERM asks to save and stop; whoever sends it follows with SIGKILL.
+
+    Attributes:
+        stop_asked: the last signal by which the ranks were asked to save and stop.
     """
 
     def __init__(
@@ -61,7 +64,7 @@ class Supervisor:
         self.grace_seconds = grace_seconds
         self.log = log
         self.gentle = gentle
-        self.stop_asked = False
+        self.stop_asked: int | None = None
         self._ending = False
 
     def run(self) -> int:
@@ -97,7 +100,7 @@ class Supervisor:
         self._ending = True
 
     def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
-        self.stop_asked = True
+        self.stop_asked = number
         ask_to_stop(Path(os.environ[STOP_VARIABLE]))
 
     def _end_descendants(self) -> None:

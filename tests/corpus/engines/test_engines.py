@@ -16,7 +16,7 @@ from tagarela_dagster.provenance.fingerprint import hash_file
 from tagarela_dagster.provenance.lake import Lake
 from tagarela_dagster.provenance.manifest import Manifest
 from tagarela_dagster.recipe.corpus import Corpus
-from tests.corpus.engines import slurm_cluster
+from tests import slurm_cluster
 from tests.corpus.rows import TEXTS, write_shard
 
 ARGUMENTS = {"code_version": "c", "section": {}, "inputs": {}}

@@ -32,6 +32,7 @@ SelectTypeParameters=CR_Core
 ReturnToService=2
 JobRequeue=1
 MailProg=/bin/true
+KillWait=10
 SlurmdTimeout=30
 SchedulerParameters=sched_interval=1,batch_sched_delay=0,sched_min_interval=100000
 StateSaveLocation={folder}/state

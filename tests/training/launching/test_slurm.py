@@ -1,0 +1,191 @@
+"""Ranks on a real Slurm of two nodes, from Debian's packages, on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tagarela_dagster.training.launching.backend import is_running, run_ranks
+from tagarela_dagster.training.launching.failure import TrainingError
+from tests import slurm_cluster
+from tests.training.launching.ranks import MODULE
+from tests.training.process_tree import processes_of, wait_until_gone
+
+pytestmark = [
+    pytest.mark.train,
+    pytest.mark.skipif(bool(slurm_cluster.missing()), reason=str(slurm_cluster.missing())),
+]
+LAUNCHER = """
+import logging, sys
+from pathlib import Path
+from tagarela_dagster.training.launching.backend import run_ranks
+logging.basicConfig(level=logging.INFO)
+run, *more = sys.argv[1:]
+run_ranks("tests.training.launching.ranks", [run, *more], run=Path(run), processes=2)
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    with slurm_cluster.two_nodes(tmp_path_factory.mktemp("slurm") / "cluster") as environment:
+        yield environment
+
+
+@pytest.fixture(autouse=True)
+def on_slurm(cluster: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SLURM_CONF", "PATH"):
+        monkeypatch.setenv(name, cluster[name])
+    monkeypatch.setenv("TAGARELA_TRAINER", "slurm")
+    monkeypatch.setenv("TAGARELA_TRAINER_SETTINGS", "nodes=2,time=00:10:00,poll=0.5,patience=20")
+    monkeypatch.setenv("WAIT", "2")
+
+
+def steps(run: Path) -> list[int]:
+    path = run / "steps.jsonl"
+    return (
+        [json.loads(line)["step"] for line in path.read_text().splitlines()]
+        if path.exists()
+        else []
+    )
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def job_of(run: Path) -> str:
+    return json.loads((run / "slurm.json").read_text())["job"]
+
+
+def squeue(*options: str) -> str:
+    command = ["squeue", "--noheader", *options]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def launcher(run: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", LAUNCHER, str(run), *arguments]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def test_two_ranks_on_two_nodes_train_together(tmp_path: Path) -> None:
+    run = tmp_path / "a run 100%"
+    lines = []
+
+    def poll() -> None:
+        log = run / "log.txt"
+        lines.append(log.exists() and "from step 0" in log.read_text() and not steps(run)[4:])
+
+    run_ranks(MODULE, [str(run), "5", "0.5"], run=run, processes=2, on_poll=poll)
+    rows = [json.loads(line) for line in (run / "steps.jsonl").read_text().splitlines()]
+    assert rows == [{"step": n, "sum": 3.0} for n in range(1, 6)]
+    log = (run / "log.txt").read_text()
+    assert "rank 0 of 2 from step 0 on n1" in log and "rank 1 of 2 from step 0 on n2" in log
+    assert any(lines), "the log is there while the ranks run"
+    assert not (run / "slurm.json").exists() and not is_running(run)
+    script = (run / "slurm.sh").read_text()
+    assert "#SBATCH --ntasks=2" in script and "#SBATCH --signal=B:USR1@120" in script
+
+
+def test_a_rank_says_why_and_a_killed_one_is_seen_in_the_log(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"^the loss is nan: lower learning_rate\nSlurm job \d"):
+        run_ranks(MODULE, [str(tmp_path), "9", "0.1", "fail"], run=tmp_path, processes=2)
+    with pytest.raises(
+        TrainingError, match="^rank 1 on n2 was killed by SIGKILL: out of memory"
+    ) as failure:
+        killed = False
+
+        def kill() -> None:
+            nonlocal killed
+            ranks = {p: l for p, l in processes_of(tmp_path).items() if "launching.rank" in l}
+            if steps(tmp_path)[5:] and not killed:
+                killed = True
+                for pid in ranks:
+                    variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+                    if b"SLURM_PROCID=1" in variables:
+                        os.kill(pid, signal.SIGKILL)
+
+        run_ranks(MODULE, [str(tmp_path), "99", "0.1"], run=tmp_path, processes=2, on_poll=kill)
+    assert "ends with:" in str(failure.value)
+    assert wait_until_gone(tmp_path, 15) == {}
+
+
+def test_sigterm_cancels_the_job_and_leaves_no_process(tmp_path: Path) -> None:
+    first = launcher(tmp_path, "1000", "0.1")
+    wait_until(lambda: len(steps(tmp_path)) >= 2)
+    job = job_of(tmp_path)
+    first.terminate()
+    assert first.wait(60) == 143
+    assert squeue("--states=all", f"--jobs={job}", "--format=%T") == "CANCELLED"
+    assert wait_until_gone(tmp_path, 5) == {}
+    # With the seconds that Slurm gives them, ranks save before they end.
+    assert int((tmp_path / "checkpoint").read_text()) == steps(tmp_path)[-1]
+
+
+def test_a_killed_launchers_job_is_followed_by_the_next_one(tmp_path: Path) -> None:
+    first = launcher(tmp_path, "60", "0.2")
+    wait_until(lambda: len(steps(tmp_path)) >= 2)
+    job = job_of(tmp_path)
+    first.kill()
+    first.wait()
+    # As if it had been killed just after sbatch, before it wrote the number.
+    record = json.loads((tmp_path / "slurm.json").read_text())
+    (tmp_path / "slurm.json").write_text(json.dumps({**record, "job": None}))
+    assert is_running(tmp_path)
+    second = launcher(tmp_path, "60", "0.2")
+    _, error = second.communicate(timeout=60)
+    assert second.returncode == 0 and f"job {job} (RUNNING) is followed again" in error
+    assert steps(tmp_path) == list(range(1, 61)), "one job did all steps, none of them twice"
+
+
+def test_a_job_that_is_preempted_saves_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    first = launcher(tmp_path, "40", "0.2")
+    wait_until(lambda: len(steps(tmp_path)) >= 3)
+    job = job_of(tmp_path)
+    # What Slurm sends before a limit, and to a job that it preempts.
+    subprocess.run(["scancel", "--batch", "--signal=USR1", job], check=True)
+    wait_until((tmp_path / "checkpoint").exists)
+    saved = int((tmp_path / "checkpoint").read_text())
+    _, error = first.communicate(timeout=90)
+    assert first.returncode == 0, error
+    assert steps(tmp_path) == list(range(1, 41)), "no step is lost, none is done twice"
+    log = (tmp_path / "log.txt").read_text()
+    assert f"job {job} is in the queue again" in log
+    assert f"Slurm job {job}, restart 1" in log and f"from step {saved} on n2" in log
+
+
+def test_the_same_job_started_twice_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
+    first = launcher(tmp_path, "1000", "0.2")
+    wait_until(lambda: len(steps(tmp_path)) >= 2)
+    job = job_of(tmp_path)
+    # Each node has one core, so the second has to share them.
+    script = (tmp_path / "slurm.sh").read_text()
+    twice = tmp_path / "twice.sh"
+    words = script.split("exec ", 1)[1]
+    environment = {**os.environ, "SLURM_JOB_ID": job, "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
+    environment |= {"SLURM_NTASKS": "1", "SLURM_NNODES": "1", "SLURMD_NODENAME": "n1"}
+    twice.write_text(words)
+    rank = [sys.executable, "-m", "tagarela_dagster.training.launching.rank"]
+    answer = subprocess.run(
+        [*rank, MODULE, str(tmp_path), "1000"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 1 and "in use by another training" in answer.stderr
+    done = len(steps(tmp_path))
+    wait_until(lambda: len(steps(tmp_path)) > done + 2)
+    first.terminate()
+    first.wait(60)
+    assert wait_until_gone(tmp_path, 5) == {}
