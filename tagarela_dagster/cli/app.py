@@ -10,7 +10,7 @@ from collections.abc import Callable
 import typer
 from rich.console import Console
 
-from tagarela_dagster.cli import export, ledger, models, page, road, text, trace, verify
+from tagarela_dagster.cli import adaptation, export, ledger, models, page, road, text, trace, verify
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,9 +36,10 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     text.dedup,
     models.evaluate,
     models.chat,
+    adaptation.apply_delta,
 )
 for command in COMMANDS:
-    app.command(command.__name__.strip("_"))(command)
+    app.command(command.__name__.strip("_").replace("_", "-"))(command)
 
 
 def main() -> None:
