@@ -34,7 +34,7 @@ from tagarela_dagster.recipe.stage import Distributed, Stage
 from tagarela_dagster.training.checkpointing import checkpoints
 from tagarela_dagster.training.kinds import KINDS
 from tagarela_dagster.training.launching import run_folder
-from tagarela_dagster.training.launching.backend import is_rank, run_ranks
+from tagarela_dagster.training.launching.backend import is_rank, is_running, run_ranks
 from tagarela_dagster.training.launching.entry import launched, log_to_stdout, training_parser
 from tagarela_dagster.training.launching.failure import TrainingError, told
 from tagarela_dagster.training.launching.processes import end_with_supervisor
@@ -106,16 +106,8 @@ def run_stage(run: StageRun, on_poll: OnPoll | None = None) -> dict[str, Any]:
     Raises:
         TrainingError: the run folder belongs to another run, or training failed.
     """
-    lock = run_folder.RunLock(run.out)
-    try:
-        lock.take()
-        run_folder.claim_run(run.out, run.config())
-        checkpoints.remove_incomplete(run.out)
-        if run_folder.read_result(run.out) is None:
-            # Whoever follows the run must not see steps that it is about to train again.
-            rewind_metrics(run.out, checkpoints.resumable_step(run.out))
-    finally:
-        lock.release()
+    if not is_running(run.out):
+        _prepare(run)
     if run_folder.read_result(run.out) is None:
         recipe = run.out / RECIPE_NAME
         with atomic_write(recipe) as file:
@@ -129,6 +121,20 @@ def run_stage(run: StageRun, on_poll: OnPoll | None = None) -> dict[str, Any]:
     if result is None:
         raise TrainingError(f"{run.name} ended without a result: see {run.out}/log.txt")
     return result
+
+
+def _prepare(run: StageRun) -> None:
+    """Claim the folder and take it back to its newest checkpoint."""
+    lock = run_folder.RunLock(run.out)
+    try:
+        lock.take()
+        run_folder.claim_run(run.out, run.config())
+        checkpoints.remove_incomplete(run.out)
+        if run_folder.read_result(run.out) is None:
+            # Whoever follows the run must not see steps that it is about to train again.
+            rewind_metrics(run.out, checkpoints.resumable_step(run.out))
+    finally:
+        lock.release()
 
 
 def train_rank(run: StageRun) -> None:
