@@ -67,6 +67,7 @@ def main() -> int:
         _srun(module, arguments), parent=os.getppid(), grace_seconds=5, log=log, gentle=True
     )
     status = supervisor.run()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     said = read_outcome(failure)
     stopped = said is not None and said.stopped
     why = said.reason if said else (reason(path, started, status) if status else "")
@@ -119,14 +120,13 @@ def _free_port(seed: int) -> int:
 
 
 def _requeue(job: str, log: Log) -> None:
-    """Into the queue again; Slurm then ends this process."""
-    answer = subprocess.run(
-        ["scontrol", "requeue", job], capture_output=True, text=True, check=False
-    )
-    if answer.returncode:
-        log.write(f"Slurm does not queue the job again: {answer.stderr}".encode())
+    """Into the queue again; Slurm then ends this process, and maybe the command itself."""
+    log.write(f"job {job} has saved and goes into the queue again\n".encode())
+    command = ["scontrol", "requeue", job]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode > 0:
+        log.write(f"Slurm does not take it: {answer.stderr}".encode())
         return
-    log.write(f"job {job} is in the queue again\n".encode())
     time.sleep(REQUEUE_SECONDS)
 
 
