@@ -108,7 +108,8 @@ def _matrices_apart(model: Any, groups: list[dict[str, Any]], section: Muon) -> 
     head = model.get_output_embeddings()
     heads = {id(parameter) for parameter in head.parameters()} if head is not None else set()
     decayed, *others = groups
-    hidden, rest = [], []
+    hidden: list[Any] = []
+    rest: list[Any] = []
     for parameter in decayed["params"]:
         matrix = _dimensions(parameter) == 2 and id(parameter) not in heads
         (hidden if matrix else rest).append(parameter)
@@ -152,17 +153,18 @@ def _muon_adamw() -> Any:
                         known["exp_avg_sq"] = known["exp_avg_sq"].to(torch.uint8)
 
         @torch.no_grad()
-        def step(self, closure: Any = None) -> None:
+        def step(self, closure: Any = None) -> Any:
             groups = self.param_groups
             self.param_groups = [group for group in groups if not group["muon"]]
             try:
-                super().step(closure)
+                loss = super().step(closure)
             finally:
                 self.param_groups = groups
             for group in groups:
                 for parameter in group["params"] if group["muon"] else ():
                     if parameter.grad is not None:
                         self._step_matrices(parameter, group)
+            return loss
 
         def _step_matrices(self, parameter: torch.Tensor, group: dict[str, Any]) -> None:
             """A step of a matrix, or of a shard with parts of many."""

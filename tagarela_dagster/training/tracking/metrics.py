@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,25 +36,37 @@ class Metrics:
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
     """Whole lines of a run's metrics, in order; empty before the first step."""
-    path = run / METRICS_NAME
-    if not path.exists():
-        return []
-    lines = path.read_bytes().split(b"\n")[:-1]
-    return [json.loads(line) for line in lines]
+    return [row for row, _ in _lines(run)]
 
 
 def rewind_metrics(run: Path, step: int) -> dict[str, Any] | None:
-    """Remove lines after ``step``, which a resumed run trains again; return the last one left."""
+    """Remove lines after ``step``, which a resumed run trains again, and what is no whole line;
+    return the last one left."""
     path = run / METRICS_NAME
     if not path.exists():
         return None
     kept, last = 0, None
-    with path.open("rb") as file:
-        for line in file:
-            row = json.loads(line) if line.endswith(b"\n") else None
-            if row is None or row["step"] > step:
-                break
-            kept += len(line)
-            last = row
+    for row, size in _lines(run):
+        if row["step"] > step:
+            break
+        kept += size
+        last = row
     os.truncate(path, kept)
     return last
+
+
+def _lines(run: Path) -> Iterator[tuple[dict[str, Any], int]]:
+    """Each line and its length in bytes, up to the first that was torn: a kill leaves it without
+    its end, a loss of power may leave bytes that were never written."""
+    path = run / METRICS_NAME
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                row = json.loads(line) if line.endswith(b"\n") else None
+            except ValueError:
+                return
+            if not isinstance(row, dict) or "step" not in row:
+                return
+            yield row, len(line)
