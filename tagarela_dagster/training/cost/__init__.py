@@ -1,0 +1,1 @@
+"""What training costs: operations, memory, time and energy, predicted before and measured after."""

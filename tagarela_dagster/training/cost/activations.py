@@ -1,0 +1,69 @@
+"""Activations: what the backward pass keeps of a micro-batch, in bytes a token.
+
+Counted from what autograd saves in transformers' own layers (tests/training/cost/test_activations
+holds the formulas to torch.autograd.graph.saved_tensors_hooks, to the byte); how such counts are
+made: Korthikanti et al., arXiv 2205.05198, section 4. e: bytes of the precision, T: context.
+"""
+
+from __future__ import annotations
+
+from tagarela_dagster.training.cost.shape import Shape
+
+LOGIT_BYTES = 12
+"""Of a logit at the loss's peak: the logits in fp32, their log-softmax and its gradient."""
+
+
+def layer(shape: Shape, context: int, width: int, *, fused: bool = True) -> int:
+    """Bytes a token that one block keeps.
+
+    Args:
+        width: bytes of the precision, e.
+        fused: attention keeps no scores (SDPA, flash attention). GPT-Neo has no such form, and
+            computes scores in fp32 over the whole context also where it is local.
+    """
+    h, f = shape.hidden, shape.intermediate
+    scores = (4 if width == 4 else 4 + width) * context * shape.heads
+    if not shape.gated:
+        # Norms: input and output, each twice; q, k (in fp32), v, output, its projection; GELU in
+        # five steps (transformers, activations.NewGELUActivation).
+        return (32 * h + 20 * f if width == 4 else 20 * h + 10 * f) + 16 + scores
+    norm = 12 if width == 4 else 8  # input in fp32, normed, scaled
+    kept = 2 * norm * h + 8 + 4 * width * f
+    if shape.head_norms:
+        kept += norm * (shape.queries + shape.keys) + 4 * (shape.heads + shape.kv_heads)
+    if fused:
+        return kept + 2 * width * (shape.queries + shape.keys) + 4 * shape.heads
+    return kept + 4 * width * shape.queries + scores
+
+
+def adapter(shape: Shape, rank: int, width: int) -> int:
+    """Bytes a token that low-rank matrices in fp32 keep more in one block: their inputs (a copy
+    each where these are bf16) and what lies between the two."""
+    inputs = 0 if width == 4 else 4 * sum(rows for rows, _ in shape.matrices)
+    return inputs + 4 * rank * len(shape.matrices)
+
+
+def whole(
+    shape: Shape,
+    context: int,
+    width: int,
+    *,
+    fused: bool = True,
+    checkpointing: bool = False,
+    rank: int = 0,
+) -> int:
+    """Bytes a token over all blocks at the peak of the backward pass.
+
+    Beside what is kept, one block's gradients are at work. With checkpointing only each block's
+    input is kept, and one block at a time is computed again.
+    """
+    block = layer(shape, context, width, fused=fused)
+    block += adapter(shape, rank, width) if rank else 0
+    if checkpointing:
+        return shape.layers * width * shape.hidden + 2 * block
+    return (shape.layers + 1) * block
+
+
+def logits(shape: Shape) -> int:
+    """Bytes that the loss takes for each token whose logits are there at once."""
+    return LOGIT_BYTES * (shape.vocabulary if shape.outputs is None else shape.outputs)
