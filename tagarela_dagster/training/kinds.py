@@ -27,7 +27,7 @@ _ROOM = "tagarela_dagster.training"
 KINDS: dict[str, Kind] = {
     "base": Kind(f"{_ROOM}.adaptation.base"),
     "surgery": Kind(f"{_ROOM}.adaptation.surgery"),
-    "pretrain": Kind(f"{_ROOM}.pretraining.pretrain", logic="2"),
+    "pretrain": Kind(f"{_ROOM}.pretraining.pretrain", logic="3"),
     "sft": Kind(f"{_ROOM}.alignment.sft", logic="2"),
     "preference": Kind(f"{_ROOM}.alignment.preference"),
     "reward": Kind(f"{_ROOM}.alignment.reward"),

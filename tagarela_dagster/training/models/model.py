@@ -1,5 +1,8 @@
 """Model: GPT-Neo or Llama in transformers' own classes, from the recipe's shape.
 
+Initial weights are a function of the seed and the layer's name alone, drawn on the CPU: they are
+the same on any device, and where ZeRO-3 divides the model layer by layer while it is built.
+
 Documents are packed into sequences, and positions restart at 0 with each. Both architectures
 keep attention within a document when they are given these positions **without** an attention
 mask and with ``use_cache=False`` (transformers, masking_utils.find_packed_sequence_indices); a
@@ -8,10 +11,14 @@ mask of ones would let documents see each other.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tagarela_dagster.recipe.training import Model
+from tagarela_dagster.training.launching.failure import TrainingError
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -58,15 +65,30 @@ def model_config(section: Model, tokenizer: PreTrainedTokenizerBase) -> Pretrain
     )
 
 
-def build_model(section: Model, tokenizer: PreTrainedTokenizerBase, seed: int) -> PreTrainedModel:
-    """New model in fp32 on the CPU; the same seed gives the same weights on every rank."""
-    import torch
+def build_model(
+    section: Model,
+    tokenizer: PreTrainedTokenizerBase,
+    seed: int,
+    attention: str | None = None,
+) -> PreTrainedModel:
+    """New model in fp32, with the same weights on every rank.
+
+    Args:
+        attention: implementation of attention; None takes the best that there is.
+
+    Raises:
+        TrainingError: this attention cannot be had here.
+    """
     from transformers import AutoModelForCausalLM, GenerationConfig
+    from transformers.initialization import no_init_weights
 
     config = model_config(section, tokenizer)
-    attention = "sdpa" if section.architecture == "llama" else "eager"
-    torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_config(config, attn_implementation=attention)
+    with no_init_weights():
+        model = AutoModelForCausalLM.from_config(
+            config, attn_implementation=choose_attention(config, attention or "auto")
+        )
+    model.tie_weights()
+    _initialize(model, seed)
     model.generation_config = GenerationConfig(
         bos_token_id=config.bos_token_id,
         eos_token_id=config.eos_token_id,
@@ -74,6 +96,79 @@ def build_model(section: Model, tokenizer: PreTrainedTokenizerBase, seed: int) -
         max_length=section.context,
     )
     return model
+
+
+def _initialize(model: Any, seed: int) -> None:
+    """Draw every layer's weights as its architecture says, each from a generator of its own."""
+    import torch
+
+    done: set[int] = set()
+    for name, module in model.named_modules():
+        own = [p for p in module.parameters(recurse=False) if id(p) not in done]
+        done |= {id(p) for p in own}
+        if not own:
+            continue
+        with _whole(own) as mine:
+            if not mine:
+                continue
+            placed = [p.data for p in own]
+            for parameter in own:
+                parameter.data = torch.empty_like(parameter.data, device="cpu")
+            digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
+            with torch.random.fork_rng(devices=[]), torch.no_grad():
+                torch.manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+                model._init_weights(module)
+            for parameter, place in zip(own, placed, strict=True):
+                place.copy_(parameter.data)
+                parameter.data = place
+
+
+@contextmanager
+def _whole(parameters: list[Any]) -> Iterator[bool]:
+    """Gathers parameters that ZeRO-3 has divided, to be written by rank 0; whether this rank
+    writes."""
+    if not hasattr(parameters[0], "ds_id"):
+        yield True
+        return
+    import deepspeed
+    import torch.distributed as dist
+
+    with deepspeed.zero.GatheredParameters(parameters, modifier_rank=0):
+        yield dist.get_rank() == 0
+
+
+def choose_attention(config: PretrainedConfig, asked: str) -> str:
+    """Implementation of attention for an architecture on this machine.
+
+    ``auto`` takes flash attention where it is installed and there is a GPU, else SDPA where the
+    architecture has it (GPT-Neo has none), else eager.
+
+    Raises:
+        TrainingError: the one that is asked for cannot be had.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import is_flash_attn_2_available
+
+    model = AutoModelForCausalLM._model_mapping[type(config)]
+    flash = torch.cuda.is_available() and is_flash_attn_2_available()
+    possible = [
+        name
+        for name, there in {
+            "flash_attention_2": flash and model._supports_flash_attn,
+            "sdpa": model._supports_sdpa,
+            "eager": True,
+        }.items()
+        if there
+    ]
+    if asked == "auto":
+        return possible[0]
+    if asked not in possible:
+        raise TrainingError(
+            f"attention {asked} cannot be had for {config.model_type} here; possible are "
+            f"{', '.join(possible)}"
+        )
+    return asked
 
 
 def count_parameters(model: Any) -> int:

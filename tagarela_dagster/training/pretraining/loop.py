@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from tagarela_dagster.recipe.training import Pretrain
 from tagarela_dagster.training.launching.failure import TrainingError
 from tagarela_dagster.training.mixing.account import by_source
-from tagarela_dagster.training.pretraining.data import IGNORED, Batch, Batches
-from tagarela_dagster.training.pretraining.engine import unsharded_gradient_norm
-from tagarela_dagster.training.pretraining.schedule import learning_rate
+from tagarela_dagster.training.pretraining import optimizers
+from tagarela_dagster.training.pretraining.data import Batch, Batches
+from tagarela_dagster.training.pretraining.gate import Gate
+from tagarela_dagster.training.pretraining.losses import NextToken
+from tagarela_dagster.training.pretraining.prefetch import Prefetch
+from tagarela_dagster.training.pretraining.stability import SKIPPED, Guard
+
+if TYPE_CHECKING:
+    import torch
+
+    from tagarela_dagster.training.pretraining.losses import Loss
 
 Row = dict[str, Any]
 
@@ -21,8 +29,9 @@ class Loop:
     """Trains from a step on.
 
     Args:
-        start: last line of metrics of the steps that are done; None at the beginning.
+        rows: lines of metrics of the steps that are done, oldest first.
         on_step: given each step's line of metrics, on every rank.
+        loss: what is trained (losses.py); without one, next tokens.
     """
 
     def __init__(
@@ -30,48 +39,51 @@ class Loop:
         engine: Any,
         batches: Batches,
         section: Pretrain,
-        start: Row | None,
+        rows: Sequence[Row],
         on_step: Callable[[Row], None],
+        loss: Loss | None = None,
     ) -> None:
         self.engine = engine
         self.batches = batches
         self.section = section
         self.on_step = on_step
+        self.loss = loss or NextToken(engine.module, section.z_loss)
+        self.gate = Gate(engine)
+        self.guard = Guard(section.stability, rows)
+        start = rows[-1] if rows else None
         self.step: int = start["step"] if start else 0
         self.seconds: float = start["seconds"] if start else 0.0
-        self.loss: float = start["loss"] if start else math.nan
+        self.last_loss: float = start["loss"] if start else math.nan
         # A run starts at a checkpoint, and a checkpoint's line has the tokens of every cell.
         known = start["tokens_per_cell"] if start else {}
         self.tokens = {cell: int(known.get(cell, 0)) for cell in batches.sampler.cells}
 
     def run(self) -> None:
-        """Train to the last step. Raises TrainingError when the loss is no number any more."""
-        self.engine.train()
-        while self.step < self.section.steps:
-            started = time.perf_counter()
-            before = sum(self.tokens.values())
-            rate = learning_rate(self.step, self.section)
-            self.loss, norm = self._train(self.batches.step(self.step), rate)
-            self.step += 1
-            taken = time.perf_counter() - started
-            self.seconds += taken
-            tokens = sum(self.tokens.values())
-            row = {
-                "step": self.step,
-                "loss": self.loss,
-                "tokens": tokens,
-                "seconds": round(self.seconds, 4),
-                "learning_rate": rate,
-                "gradient_norm": norm,
-                "tokens_per_second": round((tokens - before) / taken, 1),
-                "tokens_per_source": by_source(self.batches.sampler.plan, self.tokens),
-            }
-            if is_checkpoint(self.step, self.section):
-                row["tokens_per_cell"] = {cell: n for cell, n in self.tokens.items() if n}
-            self.on_step(row)
+        """Train to the last step.
 
-    def _train(self, batches: list[Batch], rate: float) -> tuple[float, float]:
-        """One optimizer step; mean loss per predicted token over all ranks, gradient norm.
+        Raises:
+            TrainingError: the loss or the gradient is no number any more, or too many steps in a
+                row were spikes.
+        """
+        self.engine.train()
+        pin = self.engine.device.type == "cuda"
+        with Prefetch(self.batches, self.step, pin=pin) as prefetch:
+            while self.step < self.section.steps:
+                started = time.perf_counter()
+                micro_batches, waited = prefetch.take()
+                row = self._train(micro_batches)
+                self.step += 1
+                taken = time.perf_counter() - started
+                self.seconds += taken
+                row["seconds"] = round(self.seconds, 4)
+                row["data_seconds"] = round(waited, 6)
+                row["tokens_per_second"] = round(row.pop("consumed") / taken, 1)
+                if is_checkpoint(self.step, self.section):
+                    row["tokens_per_cell"] = {cell: n for cell, n in self.tokens.items() if n}
+                self.on_step(row)
+
+    def _train(self, micro_batches: list[Batch]) -> Row:
+        """One step, and its line of metrics.
 
         Each micro-batch's loss is its sum over tokens, divided by the tokens of the whole step:
         the gradient is that of the mean over tokens, however they are divided.
@@ -80,69 +92,80 @@ class Loop:
         import torch.distributed as dist
 
         device = self.engine.device
-        predicted = torch.tensor(float(sum(b.predicted for b in batches)), device=device)
-        dist.all_reduce(predicted)
+        rate = optimizers.set_learning_rates(self.engine.optimizer, self.section, self.step)
+        counts = torch.tensor(self._counts(micro_batches), dtype=torch.float64, device=device)
+        dist.all_reduce(counts)
         # DeepSpeed averages gradients over ranks; this step wants their sum.
-        scale = dist.get_world_size() / predicted.item()
-        for group in self.engine.optimizer.param_groups:
-            group["lr"] = rate
-        total = torch.zeros((), dtype=torch.float64, device=device)
-        for micro, batch in enumerate(batches, start=1):
-            loss = self._loss(batch)
-            total += loss.detach()
-            self.engine.backward(loss * scale, scale_wrt_gas=False)
-            if micro == len(batches):
-                mean = self._sum_over_ranks(total, batches) / predicted.item()
-                self._require_finite("loss", mean)
-                unsharded = unsharded_gradient_norm(self.engine)
-            self.engine.step()
-        norm = float(self.engine.get_global_grad_norm() or unsharded)
-        self._require_finite("gradient norm", norm)
-        return mean, norm
+        scale = (dist.get_world_size() / counts[0]).float()
+        sums: dict[str, torch.Tensor] = {}
+        for batch in micro_batches:
+            last = batch is micro_batches[-1]
+            self.engine.set_gradient_accumulation_boundary(last)
+            objective, parts = self.loss(self.engine, batch.to(device))
+            self.engine.backward(objective * scale, scale_wrt_gas=False)
+            for name, part in parts.items():
+                sums[name] = sums.get(name, 0) + part.detach().double()
+            if not last:
+                self.engine.step()
+        predicted, *cells = counts.tolist()
+        means = dict(zip(sums, self._over_ranks(list(sums.values())), strict=True))
+        means = {name: total / predicted for name, total in means.items()}
+        spike: list[str] = []
+        norm = self.gate.step(lambda norm: self._may_step(means["loss"], norm, spike))
+        for cell, count in zip(self.tokens, cells, strict=True):
+            self.tokens[cell] += int(count)
+        self.last_loss = means["loss"]
+        row = {
+            "step": self.step + 1,
+            **means,
+            "tokens": sum(self.tokens.values()),
+            "consumed": sum(cells),
+            "learning_rate": rate,
+            "gradient_norm": norm,
+            "tokens_per_source": by_source(self.batches.sampler.plan, self.tokens),
+        }
+        if spike:
+            numbers = self.batches.sequences(self.step)
+            name = SKIPPED if self.section.stability.skip_spikes else "spike"
+            row |= {name: spike[0], "sequences": [numbers.start, len(numbers)]}
+        return row
 
-    def _loss(self, batch: Batch) -> Any:
-        """Sum of the cross-entropy over a micro-batch's predicted tokens, in nats."""
-        import torch.nn.functional as functional
+    def _counts(self, micro_batches: list[Batch]) -> list[int]:
+        """Predicted tokens of this rank's part of the step, then tokens of each cell."""
+        taken = dict.fromkeys(self.tokens, 0)
+        for batch in micro_batches:
+            for cell in batch.cells:
+                taken[cell] += batch.tokens.shape[1]
+        return [sum(batch.predicted for batch in micro_batches), *taken.values()]
 
-        device = self.engine.device
-        logits = self.engine(
-            input_ids=batch.tokens.to(device),
-            position_ids=batch.positions.to(device),
-            use_cache=False,
-        ).logits[:, :-1]
-        return functional.cross_entropy(
-            logits.flatten(0, 1).float(),
-            batch.targets.to(device).flatten(),
-            ignore_index=IGNORED,
-            reduction="sum",
-        )
-
-    def _sum_over_ranks(self, loss: Any, batches: list[Batch]) -> float:
-        """Loss summed over ranks; the ranks' tokens per cell are counted on the way."""
+    def _over_ranks(self, sums: list[torch.Tensor]) -> list[float]:
         import torch
         import torch.distributed as dist
 
-        taken = dict.fromkeys(self.tokens, 0)
-        for batch in batches:
-            for cell in batch.cells:
-                taken[cell] += batch.tokens.shape[1]
-        sums = torch.tensor(
-            [loss.item(), *taken.values()], dtype=torch.float64, device=self.engine.device
-        )
-        dist.all_reduce(sums)
-        whole, *counts = sums.tolist()
-        for cell, count in zip(taken, counts, strict=True):
-            self.tokens[cell] += int(count)
-        return whole
+        whole = torch.stack(sums)
+        dist.all_reduce(whole)
+        return whole.tolist()
+
+    def _may_step(self, loss: float, norm: float, spike: list[str]) -> bool:
+        """Whether the optimizer steps; the reason is left in ``spike`` when this is one."""
+        self._require_finite("loss", loss)
+        self._require_finite("gradient norm", norm)
+        reason = self.guard.judge(self.step + 1, loss, norm)
+        if reason:
+            spike.append(reason)
+        return not (reason and self.section.stability.skip_spikes)
 
     def _require_finite(self, what: str, value: float) -> None:
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"the {what} of step {self.step + 1} is {value} (last loss {self.loss:.4f}): "
-                f"lower learning_rate ({self.section.learning_rate:g}) or clip "
-                f"({self.section.clip:g}), or lengthen warmup_steps "
-                f"({self.section.warmup_steps}); the checkpoints before it are good"
-            )
+        if math.isfinite(value):
+            return
+        numbers = self.batches.sequences(self.step)
+        raise TrainingError(
+            f"the {what} of step {self.step + 1} is {value} (sequences {numbers.start} to "
+            f"{numbers.stop - 1} of the mixture, last loss {self.last_loss:.4f}): lower "
+            f"learning_rate ({self.section.learning_rate:g}) or clip ({self.section.clip:g}), or "
+            f"lengthen warmup_steps ({self.section.warmup_steps}); the checkpoints before it are "
+            "good"
+        )
 
 
 def is_checkpoint(step: int, section: Pretrain) -> bool:

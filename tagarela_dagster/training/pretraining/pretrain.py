@@ -29,7 +29,7 @@ def train(run: StageRun) -> dict[str, Any]:
     from tagarela_dagster.training.checkpointing.resume import resume_newest
     from tagarela_dagster.training.checkpointing.saver import Saver
     from tagarela_dagster.training.mixing.sampler import open_sampler
-    from tagarela_dagster.training.models.model import build_model, count_parameters, load_tokenizer
+    from tagarela_dagster.training.models.model import count_parameters, load_tokenizer
     from tagarela_dagster.training.pretraining.data import Batches
     from tagarela_dagster.training.pretraining.engine import start_engine
     from tagarela_dagster.training.pretraining.loop import Loop, is_checkpoint
@@ -46,7 +46,7 @@ def train(run: StageRun) -> dict[str, Any]:
         )
     first, _ = training.slices[run.name]
     batches = Batches(sampler, section, rank, world, first)
-    model = build_model(training.model, tokenizer, run.recipe.seed)
+    model = starting_model(run, tokenizer)
     parameters = count_parameters(model)
     engine = start_engine(model, section)
 
@@ -70,10 +70,70 @@ def train(run: StageRun) -> dict[str, Any]:
             saver.save({**record, "parameters": parameters})
 
     with saver:
-        Loop(engine, batches, section, rows[-1] if rows else None, on_step).run()
+        Loop(engine, batches, section, rows, on_step).run()
     dist.barrier()
     difference = verify_export(checkpoints.published(run.out)[-1], engine, tokenizer)
-    return {**_result(run, parameters, sampler), "export_difference": difference}
+    if rank:
+        return {}
+    result = _result(run, parameters, sampler)
+    if section.method == "full":
+        return {**result, "export_difference": difference}
+    return result | _merged(run, result["checkpoints"][-1], tokenizer)
+
+
+def starting_model(run: StageRun, tokenizer: Any) -> Any:
+    """The model that the stage begins with: new, or its parent's with what the method adds.
+
+    Raises:
+        TrainingError: the parent's model has another vocabulary than the mixture.
+    """
+    from transformers import AutoConfig
+
+    from tagarela_dagster.training.adaptation.lora import load_parent
+    from tagarela_dagster.training.models.model import build_model, choose_attention
+    from tagarela_dagster.training.pretraining.engine import sharded
+
+    section, seed = run.section, run.recipe.seed
+    if section.parent is None:
+        with sharded(section):
+            return build_model(run.recipe.training.model, tokenizer, seed, section.attention)
+    folder = run.input(section.parent) / checkpoints.MODEL
+    config = AutoConfig.from_pretrained(folder)
+    if config.vocab_size < len(tokenizer):
+        raise TrainingError(
+            f"{section.parent} knows {config.vocab_size} tokens and the mixture's tokenizer has "
+            f"{len(tokenizer)}: transplant the tokenizer first (a stage of kind surgery), or let "
+            "the mixture take the parent's"
+        )
+    with sharded(section):
+        return load_parent(
+            folder,
+            section.method,
+            section.precision,
+            section.lora,
+            zero_stage=section.zero_stage,
+            attention=choose_attention(config, section.attention),
+            seed=seed,
+        )
+
+
+def _merged(run: StageRun, name: str, tokenizer: Any) -> dict[str, Any]:
+    """The last checkpoint's adapter merged into its parent, as the model of this stage."""
+    from tagarela_dagster.training.adaptation.merge import merge_adapter
+    from tagarela_dagster.training.adaptation.probe import probe_ids
+
+    section = run.section
+    adapter = f"{checkpoints.CHECKPOINTS}/{name}/{checkpoints.ADAPTER}"
+    report = merge_adapter(
+        run.input(section.parent) / checkpoints.MODEL,
+        run.out / adapter,
+        run.out / checkpoints.MODEL,
+        tokenizer,
+        probe_ids(tokenizer, run.recipe.training.model.context),
+        onto=section.lora.merge_onto,
+    )
+    folders = {"model": checkpoints.MODEL, "adapter": adapter}
+    return {"folders": folders, **report.as_json()}
 
 
 def _result(run: StageRun, parameters: int, sampler: Sampler) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from tests.training.tiny_run import CONTEXT, tiny_run
 def sampler(tmp_path_factory: pytest.TempPathFactory) -> Sampler:
     folder: Path = tmp_path_factory.mktemp("packing")
     run = tiny_run(folder)
-    return open_sampler(run.mixture, run.lake)
+    return open_sampler(run.inputs["mixture"], run.inputs["lake"])
 
 
 def settings(processes: int, micro_batch: int, accumulation: int) -> Pretrain:

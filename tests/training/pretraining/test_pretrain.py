@@ -160,7 +160,9 @@ def test_a_loss_that_is_no_number_stops_the_run_and_says_so(
         "micro_batch": 4,
     }
     run = into(finished, tmp_path / "run", processes=1, checkpoint_every=1, **wild)
-    with pytest.raises(TrainingError, match=r"of step \d is (nan|inf) .*lower learning_rate"):
+    with pytest.raises(
+        TrainingError, match=r"of step \d is (nan|inf) \(sequences \d+ to .*lower learning_rate"
+    ):
         run_stage(run)
     rows = read_metrics(run.out)
     assert 0 < len(rows) < 6
