@@ -7,10 +7,12 @@ without asking the training ranks for anything.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tagarela_dagster.training.adaptation.lora import save_adapter
 from tagarela_dagster.training.checkpointing.checkpoints import ADAPTER, MODEL, Checkpoint
 from tagarela_dagster.training.checkpointing.partition import WEIGHTS
 from tagarela_dagster.training.checkpointing.state import StateReader
@@ -46,15 +48,16 @@ class Exporter:
     Args:
         engine: whose model is trained. Every rank makes an exporter: frozen weights, which no
             state holds, are gathered here, once, on rank 0.
+        section: of the stage; how an adapter is trained stands in its record.
     """
 
-    def __init__(self, engine: Any, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, engine: Any, tokenizer: PreTrainedTokenizerBase, section: Any) -> None:
         import transformers
-        from peft import PeftModel
 
         self.module = engine.module
         self.tokenizer = tokenizer
-        self.adapted = isinstance(self.module, PeftModel)
+        self.section = section
+        self.adapted = _is_adapted(self.module)
         self.parts = [
             Part(name, tuple(getattr(p, "ds_shape", p.shape)), p.dtype, p.requires_grad)
             for name, p in self.module.named_parameters()
@@ -69,14 +72,28 @@ class Exporter:
             weights = dict(self.frozen)
             for part in self.parts:
                 if part.trained:
-                    count = 1
-                    for size in part.shape:
-                        count *= size
-                    values = reader.read(part.name, WEIGHTS, 0, count)
+                    values = reader.read(part.name, WEIGHTS, 0, math.prod(part.shape))
                     weights[part.name] = values.to(part.dtype).view(part.shape)
         folder = out / (ADAPTER if self.adapted else MODEL)
-        self.module.save_pretrained(folder, state_dict=weights)
+        if self.adapted:
+            section = self.section
+            save_adapter(
+                self.module,
+                folder,
+                method=section.method,
+                precision=section.precision,
+                lora=section.lora,
+                weights=weights,
+            )
+        else:
+            self.module.save_pretrained(folder, state_dict=weights)
         self.tokenizer.save_pretrained(folder)
+
+
+def _is_adapted(module: Any) -> bool:
+    from peft import PeftModel
+
+    return isinstance(module, PeftModel)
 
 
 def _gather_frozen(module: Any) -> dict[str, torch.Tensor]:
@@ -98,11 +115,14 @@ def verify_export(
 ) -> float | None:
     """Reload a checkpoint's model and compare it with the live one; every rank calls this.
 
+    An adapter is not compared here but where it is merged (adaptation/merge.py).
+
     Args:
         engine: has just done the checkpoint's step.
 
     Returns:
-        Largest absolute difference of a logit on PROBE_TEXT, on rank 0; None on the others.
+        Largest absolute difference of a logit on PROBE_TEXT, on rank 0; None on the others, and
+        for an adapter.
 
     Raises:
         TrainingError: weights are missing or unexpected, a logit differs by more than the
@@ -112,6 +132,8 @@ def verify_export(
     import torch.distributed as dist
 
     module = engine.module
+    if _is_adapted(module):
+        return None
     context = getattr(module.config, "max_position_embeddings", None) or 1024
     ids = tokenizer(PROBE_TEXT, add_special_tokens=False)["input_ids"]
     probe = torch.tensor([ids[:context]], device=engine.device)

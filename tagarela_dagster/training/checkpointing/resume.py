@@ -77,12 +77,17 @@ def load_state(engine: Any, checkpoint: Checkpoint) -> None:
 
     partition = Partition(engine)
     with StateReader(checkpoint.folder / STATE) as reader:
-        trained = {partition.names[p] for p in engine.module.parameters() if p.requires_grad}
-        if trained != reader.parameters:
-            differ = sorted(trained ^ reader.parameters)
+        trained = {
+            partition.names[p]: getattr(p, "ds_numel", p.numel())
+            for p in engine.module.parameters()
+            if p.requires_grad
+        }
+        found = reader.parameters
+        differ = sorted({name for name, _ in trained.items() ^ found.items()})
+        if differ:
             raise TrainingError(
-                f"{checkpoint.folder} has the state of other parameters ({', '.join(differ[:3])}, "
-                f"{len(differ)} in all): it was written by another model, choose another run folder"
+                f"{checkpoint.folder} has the state of another model: {len(differ)} parameters "
+                f"differ in name or size ({', '.join(differ[:3])}, …). Choose another run folder"
             )
         for flat in partition.flats:
             with partition.held(flat, changed=True):

@@ -55,7 +55,7 @@ class Saver:
     """Saves checkpoints of an engine; every rank makes one and calls it at the same steps.
 
     Args:
-        section: says which states are kept.
+        section: says which states are kept, and how an adapter is trained.
         complete: called on rank 0, in the background, with the folder of a checkpoint whose
             model or adapter is written, before it is published; may add files.
     """
@@ -70,6 +70,7 @@ class Saver:
     ) -> None:
         import torch.distributed as dist
 
+        run.mkdir(parents=True, exist_ok=True)
         self.run = run
         self.section = section
         self.rank, self.world = dist.get_rank(), dist.get_world_size()
@@ -77,7 +78,7 @@ class Saver:
         """Seconds that each save kept training waiting."""
         self._stage = engine.zero_optimization_stage()
         self._snapshot = Snapshot(Partition(engine))
-        self._exporter = Exporter(engine, tokenizer)
+        self._exporter = Exporter(engine, tokenizer, section)
         self._complete = complete
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
@@ -137,24 +138,25 @@ class Saver:
             self._thread.join()
 
     def _in_background(self, name: str, staged: Path, record: dict[str, Any]) -> None:
+        from safetensors import SafetensorError
+
         try:
             self._write(staged)
             if self.rank == 0:
                 self._publish(name, staged, record)
             else:
                 self._follow(name, staged)
-        except TrainingError as error:
-            self._error = error
-        except Exception as error:
+        except (OSError, SafetensorError) as error:
             self._error = TrainingError(
                 f"checkpoint {name} could not be written to {staged.parent}: {error}. Rank "
-                f"{self.rank} wrote {_size(self._snapshot.bytes)} of state, and "
+                f"{self.rank} has {_size(self._snapshot.bytes)} of state, and "
                 f"{_size(_free(self.run))} are free; make room and start again: the run goes on "
                 "from the checkpoint before it, which is good"
             )
-            self._error.__cause__ = error
+        except Exception as error:  # what a rank is told, and what nobody expected
+            self._error = error
         if self._error is not None:
-            logger.error("%s", self._error)
+            logger.error("the save of %s failed", name, exc_info=self._error)
             self._withdraw(staged)
 
     def _follow(self, name: str, staged: Path) -> None:

@@ -121,13 +121,16 @@ class StateReader:
         self._stack.close()
 
     @property
-    def parameters(self) -> set[str]:
-        """Names of the parameters that it holds."""
-        return set(self._pieces)
+    def parameters(self) -> dict[str, int]:
+        """Elements of each parameter that it holds."""
+        return {
+            name: sum(fragment.count for _, _, fragment in pieces)
+            for name, pieces in self._pieces.items()
+        }
 
     def keys(self, parameter: str) -> list[str]:
         """``weights`` and the keys of the optimizer's state of a parameter."""
-        file, number, _ = self._piece(parameter)[0]
+        file, number, _ = self._pieces[parameter][0]
         prefix = f"{number}."
         return [k.removeprefix(prefix) for k in file.keys() if k.startswith(prefix)]  # noqa: SIM118
 
@@ -146,7 +149,7 @@ class StateReader:
         parts: list[torch.Tensor] = []
         at = offset
         for file, number, piece in sorted(
-            self._piece(parameter), key=lambda found: found[2].offset
+            self._pieces.get(parameter, []), key=lambda found: found[2].offset
         ):
             begin = max(at, piece.offset)
             end = min(offset + count, piece.offset + piece.count)
@@ -168,10 +171,3 @@ class StateReader:
         file = self._files[rank]
         found = set(file.keys())
         return {key: file.get_tensor(key) for key in (RANDOM, RANDOM_CUDA) if key in found}
-
-    def _piece(self, parameter: str) -> list[tuple[Any, int, Fragment]]:
-        if parameter not in self._pieces:
-            raise TrainingError(
-                f"{self._folder} has no parameter {parameter}: it was written by another model"
-            )
-        return self._pieces[parameter]
