@@ -10,7 +10,18 @@ from collections.abc import Callable
 import typer
 from rich.console import Console
 
-from tagarela_dagster.cli import adaptation, export, ledger, models, page, road, text, trace, verify
+from tagarela_dagster.cli import (
+    adaptation,
+    export,
+    ledger,
+    models,
+    page,
+    plan,
+    road,
+    text,
+    trace,
+    verify,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,6 +38,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     road.demo,
     page.ui,
     road.materialize,
+    plan.plan,
     ledger.ledger,
     trace.trace,
     trace.forget,

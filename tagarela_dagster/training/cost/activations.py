@@ -64,6 +64,19 @@ def whole(
     return (shape.layers + 1) * block
 
 
-def logits(shape: Shape) -> int:
-    """Bytes that the loss takes for each token whose logits are there at once."""
-    return LOGIT_BYTES * (shape.vocabulary if shape.outputs is None else shape.outputs)
+def loss(
+    shape: Shape, tokens: int, width: int, chunk: int | None = None, *, head: bool = True
+) -> int:
+    """Bytes that the loss takes at its peak.
+
+    Args:
+        tokens: of the micro-batch.
+        chunk: logits at once (pretraining/losses.py), beside which stand the gradients of the
+            hidden states and, where the head is trained, of its weights in fp32; none: all.
+        head: whether the head is trained.
+    """
+    outputs = shape.vocabulary if shape.outputs is None else shape.outputs
+    if chunk is None:
+        return LOGIT_BYTES * tokens * outputs
+    gradients = width * tokens * shape.hidden + (4 * shape.head if head else 0)
+    return LOGIT_BYTES * min(chunk, tokens * outputs) + gradients

@@ -47,7 +47,8 @@ class Setting:
         sequences: that each item of a micro-batch has (2 for pairs of answers).
         rank: of the adapter, for ``lora`` and ``qlora``.
         fused: attention keeps no scores.
-        loss_tokens: tokens whose logits are there at once; none means the whole micro-batch's.
+        loss_chunk: logits that the loss has at once (pretraining/losses.py); none means all of the
+            micro-batch's.
         beside: bytes of frozen models beside the trained one (a teacher, a reference).
         muon: Muon for the matrices of the blocks, which has one moment.
     """
@@ -66,7 +67,7 @@ class Setting:
     double_quantisation: bool = False
     fused: bool = True
     sequences: int = 1
-    loss_tokens: int | None = None
+    loss_chunk: int | None = None
     beside: int = 0
     muon: bool = False
     device: str = "cuda"
@@ -137,7 +138,7 @@ def predict(shape: Shape, setting: Setting) -> Memory:
         checkpointing=setting.checkpointing,
         rank=setting.rank,
     )
-    logits = min(tokens, setting.loss_tokens or tokens) * activations.logits(shape)
+    logits = activations.loss(shape, tokens, e, setting.loss_chunk, head=full)
     dequantised = e * max(a * b for a, b in shape.matrices) if setting.method == "qlora" else 0
     states = master + moments
     # Each rank builds or reads its model in fp32 on the CPU (models/model.py).

@@ -118,6 +118,14 @@ class Shape:
             wanted["kv_heads"] = max(1, wanted["heads"] * self.kv_heads // self.heads)
         return replace(self, **wanted)
 
+    def with_vocabulary(self, vocabulary: int) -> Shape:
+        """This shape over another vocabulary."""
+        return replace(self, vocabulary=vocabulary)
+
+    def with_outputs(self, outputs: int) -> Shape:
+        """This shape with a head of its own of so many outputs."""
+        return replace(self, outputs=outputs)
+
 
 def model_shape(section: Model, vocabulary: int) -> Shape:
     """Shape of a recipe's model (training/models/model.py builds the same)."""
