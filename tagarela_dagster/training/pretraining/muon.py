@@ -7,7 +7,7 @@ them. So every ZeRO stage takes the same step, after clipping, and checkpoints a
 
 DeepSpeed's own (deepspeed/runtime/zero/muon, 0.19.8) was not taken: in stages 1 to 3 it
 orthogonalises before the norm of the gradients is measured and clipped, so that norm and clipping
-are those of the update and differ from stage 0; and its checkpoints don't become universal ones.
+are those of the update and differ from stage 0.
 """
 
 from __future__ import annotations
@@ -116,10 +116,13 @@ class Exchange:
     """Brings shards of matrices together on the ranks that orthogonalise them, and back.
 
     Memory: for the moment of a step twice a rank's shard in fp32.
+
+    Args:
+        device: where the work is done; the shard may lie elsewhere (offload).
     """
 
-    def __init__(self, matrices: Sequence[Matrix], rank: int, ranks: int) -> None:
-        self.rank, self.ranks = rank, ranks
+    def __init__(self, matrices: Sequence[Matrix], rank: int, ranks: int, device: Any) -> None:
+        self.device = device
         owned = _divide(matrices, ranks)
         self.matrices = owned[rank]
         self.sent = [
@@ -137,6 +140,7 @@ class Exchange:
         """Muon's update for this rank's ``shard`` of the momentum; every rank calls it."""
         import torch
 
+        home, shard = shard.device, shard.to(self.device)
         mine = [piece for pieces in self.sent for piece in pieces]
         theirs = [pair for pairs in self.received for pair in pairs]
         out = [sum(piece.length for piece in pieces) for pieces in self.sent]
@@ -154,7 +158,7 @@ class Exchange:
         update = torch.zeros_like(shard)
         for piece, part in zip(mine, parts.split([p.length for p in mine]), strict=True):
             update[piece.start : piece.start + piece.length] = part
-        return update
+        return update.to(home)
 
     def _swap(
         self, parts: list[torch.Tensor], like: torch.Tensor, out: list[int], back: list[int]

@@ -7,6 +7,7 @@ Weight decay is decoupled (arXiv 1711.05101) and leaves out norms, biases and em
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tagarela_dagster.recipe.pretraining import Muon, Pretrain
@@ -19,86 +20,73 @@ if TYPE_CHECKING:
     import torch
 
 
-def build_optimizer(model: Any, section: Pretrain) -> torch.optim.Optimizer:
+def build_optimizer(
+    model: Any, section: Pretrain, apart: Sequence[dict[str, Any]] = ()
+) -> torch.optim.Optimizer:
     """Optimizer over the trained parameters of ``model``; its rates are 0 until they are set.
 
     DeepSpeed takes a step with zero gradients to allocate its state, which must not decay the
-    weights. ``attach`` is to be called once DeepSpeed has it, and after loading a checkpoint.
+    weights. Muon needs ``attach`` once DeepSpeed has divided the parameters.
+
+    Args:
+        apart: groups of AdamW for parameters that are no weights (masks, multipliers), with
+            settings of torch.optim.AdamW and ``peak``, the highest rate on the section's schedule.
     """
     import torch
 
-    settings: dict[str, Any] = {
-        "lr": 0.0,
-        "betas": (section.beta1, section.beta2),
-        "fused": True,
-    }
+    known = {id(parameter) for group in apart for parameter in group["params"]}
     groups = parameter_groups(model, section.weight_decay)
+    for group in groups:
+        group["params"] = [p for p in group["params"] if id(p) not in known]
+    kind: Any = torch.optim.AdamW
     if section.optimizer == "muon":
         groups = _matrices_apart(model, groups, section.muon)
-    groups = [group for group in groups if group["params"]]
-    kind = torch.optim.AdamW if section.optimizer == "adamw" else _muon_adamw()
-    optimizer: Any = kind(groups, **settings)
-    optimizer.settings = [
-        {name: value for name, value in group.items() if name not in ("params", "lr")}
-        for group in optimizer.param_groups
-    ]
-    return optimizer
+        kind = _muon_adamw()
+    found: torch.optim.Optimizer = kind(
+        [group for group in [*groups, *apart] if group["params"]],
+        lr=0.0,
+        betas=(section.beta1, section.beta2),
+        fused=True,
+    )
+    return found
 
 
 def set_learning_rates(optimizer: Any, section: Pretrain, step: int) -> float:
-    """Set every group's rate for step ``step`` (from 0); AdamW's is returned.
-
-    Args:
-        optimizer: of ``build_optimizer``, or DeepSpeed's around it.
-    """
-    optimizer = _own(optimizer)
-    rate = learning_rate(step, section)
-    for group, settings in zip(optimizer.param_groups, optimizer.settings, strict=True):
-        matrices = learning_rate(step, section, section.muon.learning_rate)
-        # A universal checkpoint of ZeRO 3 gives all groups the settings of the first, weight decay
-        # too (deepspeed 0.19.8, stage3.py, load_hp_checkpoint_state_from_checkpoint_dir_stage3).
-        group.update(settings, lr=matrices if settings.get("muon") else rate)
-    return rate
+    """Set every group's rate for step ``step`` (from 0); AdamW's is returned."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(step, section, group.get("peak"))
+    return learning_rate(step, section)
 
 
 def attach(engine: Any) -> None:
-    """Make the optimizer fit a DeepSpeed engine that was initialized or has loaded a checkpoint.
+    """Tell a DeepSpeed engine's Muon where its matrices lie in the shards of the ranks.
 
-    Muon learns where its matrices lie in the shards of the ranks; stage 0 keeps them whole. And
-    each parameter counts its own steps: a universal checkpoint of ZeRO 3 gives all one counter,
-    which then runs as many times too fast for Adam's bias correction as there are groups.
+    To be called after ``deepspeed.initialize``. Does nothing for AdamW, and for stage 0, where
+    matrices are whole.
     """
-    import torch
     import torch.distributed as dist
 
-    zero = engine.optimizer
-    optimizer = _own(zero)
-    for state in optimizer.state.values():
-        if torch.is_tensor(state.get("step")):
-            state["step"] = state["step"].clone()
+    zero, optimizer = engine.optimizer, engine.basic_optimizer
     if not hasattr(optimizer, "exchanges"):
         return
-    rank, ranks = dist.get_rank(), dist.get_world_size()
+    groups = optimizer.param_groups
+    ranks = dist.get_world_size()
     found: dict[torch.Tensor, list[muon.Matrix]] = {}
     if hasattr(zero, "fp32_partitioned_groups_flat"):  # stage 3
         for i, shard in enumerate(zero.fp32_partitioned_groups_flat):
             shapes = [parameter.ds_shape for parameter in zero.fp16_groups[i]]
-            if optimizer.settings[zero.sub_group_to_group_id[i]]["muon"]:
+            if groups[zero.sub_group_to_group_id[i]].get("muon"):
                 found[shard] = muon.interleaved(shapes, ranks)
     elif hasattr(zero, "round_robin_bit16_groups"):  # stages 1 and 2
         for i, shard in enumerate(zero.single_partition_of_fp32_groups):
             shapes = [parameter.shape for parameter in zero.round_robin_bit16_groups[i]]
             offsets = zero.round_robin_bit16_offsets[i]
-            if optimizer.settings[i]["muon"]:
+            if groups[i].get("muon"):
                 found[shard] = muon.consecutive(shapes, offsets, shard.numel())
     optimizer.exchanges = {
-        shard: muon.Exchange(matrices, rank, ranks) for shard, matrices in found.items()
+        shard: muon.Exchange(matrices, dist.get_rank(), ranks, engine.device)
+        for shard, matrices in found.items()
     }
-
-
-def _own(optimizer: Any) -> Any:
-    """The optimizer of ``build_optimizer`` inside DeepSpeed's."""
-    return optimizer if hasattr(optimizer, "settings") else optimizer.optimizer
 
 
 def _matrices_apart(model: Any, groups: list[dict[str, Any]], section: Muon) -> list[Any]:
@@ -118,11 +106,12 @@ def _matrices_apart(model: Any, groups: list[dict[str, Any]], section: Muon) -> 
             **decayed,
             "params": hidden,
             "muon": True,
+            "peak": section.learning_rate,
             "momentum": section.momentum,
             "newton_schulz_steps": section.newton_schulz_steps,
         },
-        {**decayed, "params": rest, "muon": False},
-        *({**group, "muon": False} for group in others),
+        {**decayed, "params": rest},
+        *others,
     ]
 
 
@@ -144,24 +133,16 @@ def _muon_adamw() -> Any:
             self.exchanges: dict[torch.Tensor, muon.Exchange] = {}
             """Of each shard that holds parts of matrices."""
 
-        def __setstate__(self, state: dict[str, Any]) -> None:
-            super().__setstate__(state)
-            for group in self.param_groups:
-                for parameter in group["params"] if group["muon"] else ():
-                    # Loading gives all state the type of its parameter.
-                    if known := self.state.get(parameter):
-                        known["exp_avg_sq"] = known["exp_avg_sq"].to(torch.uint8)
-
         @torch.no_grad()
         def step(self, closure: Any = None) -> Any:
             groups = self.param_groups
-            self.param_groups = [group for group in groups if not group["muon"]]
+            self.param_groups = [group for group in groups if not group.get("muon")]
             try:
                 loss = super().step(closure)
             finally:
                 self.param_groups = groups
             for group in groups:
-                for parameter in group["params"] if group["muon"] else ():
+                for parameter in group["params"] if group.get("muon") else ():
                     if parameter.grad is not None:
                         self._step_matrices(parameter, group)
             return loss
@@ -172,13 +153,8 @@ def _muon_adamw() -> Any:
             gradient = parameter.grad
             assert gradient is not None
             if not state:
-                # The names under which torch and DeepSpeed's universal checkpoints look for
-                # Adam's state; the last one is not used, takes a byte and stays 0.
-                state["step"] = torch.zeros(())
-                state["exp_avg"] = torch.zeros_like(parameter)
-                state["exp_avg_sq"] = torch.zeros_like(parameter, dtype=torch.uint8)
-            state["step"] += 1
-            momentum = state["exp_avg"]
+                state["momentum"] = torch.zeros_like(parameter)
+            momentum = state["momentum"]
             momentum.lerp_(gradient, 1 - group["momentum"])
             ahead = gradient.lerp(momentum, group["momentum"])  # Nesterov
             steps = group["newton_schulz_steps"]

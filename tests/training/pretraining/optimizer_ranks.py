@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import deepspeed
 import torch
 import torch.distributed as dist
-from deepspeed.checkpoint import ds_to_universal
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from tagarela_dagster.recipe.training import Pretrain
+from tagarela_dagster.training.checkpointing.checkpoints import STATE, Checkpoint
+from tagarela_dagster.training.checkpointing.partition import Partition
+from tagarela_dagster.training.checkpointing.resume import load_state
+from tagarela_dagster.training.checkpointing.state import Snapshot, rank_file
 from tagarela_dagster.training.pretraining.engine import connect
 from tagarela_dagster.training.pretraining.optimizers import (
     attach,
@@ -51,7 +53,7 @@ def small_model() -> LlamaForCausalLM:
     )
 
 
-def start(stage: int, section: Pretrain, *, universal: bool = False) -> Any:
+def start(stage: int, section: Pretrain) -> Any:
     model = small_model()
     optimizer = build_optimizer(model, section)
     engine, *_ = deepspeed.initialize(
@@ -63,7 +65,6 @@ def start(stage: int, section: Pretrain, *, universal: bool = False) -> Any:
             "bf16": {"enabled": section.precision == "bf16"},
             "zero_optimization": {"stage": stage},
             "zero_allow_untested_optimizer": True,
-            "checkpoint": {"load_universal": universal},
             "steps_per_print": 1 << 60,
         },
     )
@@ -89,42 +90,38 @@ def train(engine: Any, section: Pretrain, first: int, last: int) -> list[float]:
     return losses
 
 
-def resume(folder: Path, tag: str, stage: int, section: Pretrain) -> list[float]:
-    engine = start(stage, section, universal=tag == "universal")
-    engine.load_checkpoint(str(folder), tag=tag)
-    attach(engine)
-    return train(engine, section, SAVED, STEPS)
-
-
-def make_universal(folder: Path) -> None:
-    """As ``python -m deepspeed.checkpoint.ds_to_universal`` does, in this process."""
-    if dist.get_rank() == 0:
-        paths = {"input_folder": str(folder / "saved"), "output_folder": str(folder / "universal")}
-        numbers = {"num_extract_workers": 1, "num_merge_workers": 1}
-        flags = {"keep_temp_folder": False, "strict": True, "inject_missing_state": True}
-        ds_to_universal.main(Namespace(**paths, **numbers, **flags))
+def save(engine: Any, folder: Path) -> None:
+    snapshot = Snapshot(Partition(engine))
+    snapshot.take()
+    state = folder / STATE
+    state.mkdir(parents=True, exist_ok=True)
+    snapshot.write(state / rank_file(dist.get_rank()))
     dist.barrier()
+
+
+def resume(folder: Path, stage: int, section: Pretrain) -> list[float]:
+    engine = start(stage, section)
+    load_state(engine, Checkpoint(folder, {"world_size": dist.get_world_size()}))
+    return train(engine, section, SAVED, STEPS)
 
 
 def main(out: Path) -> None:
     connect()
     found: dict[str, list[float]] = {}
-    for optimizer, stages in (("adamw", (0, 3)), ("muon", (0, 1, 2, 3))):
-        section = Pretrain.model_validate({**SETTINGS, "optimizer": optimizer, "precision": "fp32"})
-        for stage in stages:
-            name, folder = f"{optimizer} zero{stage}", out / f"{optimizer}{stage}"
-            engine = start(stage, section)
-            losses = train(engine, section, 0, SAVED)
-            if stage >= 2:
-                engine.save_checkpoint(str(folder), tag="saved")
-            found[name] = losses + train(engine, section, SAVED, STEPS)
-            if stage >= 2:
-                make_universal(folder)
-                found[f"{name} resumed"] = resume(folder, "saved", stage, section)
-                found[f"{name} universal"] = resume(folder, "universal", stage, section)
-    section = Pretrain.model_validate({**SETTINGS, "optimizer": "muon"})
+    section = Pretrain.model_validate({**SETTINGS, "optimizer": "muon", "precision": "fp32"})
+    for stage in (0, 1, 2, 3):
+        name, folder = f"zero{stage}", out / f"zero{stage}"
+        engine = start(stage, section)
+        losses = train(engine, section, 0, SAVED)
+        save(engine, folder)
+        found[name] = losses + train(engine, section, SAVED, STEPS)
+        found[f"{name} resumed"] = resume(folder, stage, section)
+    found["zero2 resumed as zero3"] = resume(out / "zero2", 3, section)
+    adamw = section.model_copy(update={"optimizer": "adamw"})
+    found["adamw"] = train(start(0, adamw), adamw, 0, STEPS)
+    bf16 = section.model_copy(update={"precision": "bf16"})
     for stage in (0, 2):
-        found[f"bf16 zero{stage}"] = train(start(stage, section), section, 0, STEPS)
+        found[f"bf16 zero{stage}"] = train(start(stage, bf16), bf16, 0, STEPS)
     if dist.get_rank() == 0:
         (out / "losses.json").write_text(json.dumps(found))
     dist.barrier()
