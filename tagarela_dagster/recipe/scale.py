@@ -35,6 +35,8 @@ STAGE_CAPS: dict[str, Any] = {
     "checkpoint_every": 10,
     "max_length": 256,
     "max_answer": 16,
+    "reweight_every": 5,
+    "probe_sequences": 4,
     "lora": {"rank": 8},
     "target": {"hidden": 64, "layers": 2, "heads": 2, "intermediate": 192},
 }

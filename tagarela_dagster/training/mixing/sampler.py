@@ -118,6 +118,14 @@ class Sampler:
         cell = self._cell(unit, bisect_right(self._phases, k) - 1)
         return Sequence(tokens, positions, source, cell)
 
+    def cell_of(self, k: int) -> str:
+        """Cell of sequence ``k``, without reading it."""
+        return self._cell(int(self._order[k]), bisect_right(self._phases, k) - 1)
+
+    def units_of(self, first: int, count: int) -> np.ndarray:
+        """Unit numbers of the ``count`` sequences from ``first`` on, (count,)."""
+        return np.asarray(self._order[first : first + count])
+
     def consumed(self, sequences: int) -> dict[str, int]:
         """Cell -> tokens of the first ``sequences`` sequences: what a run must have consumed."""
         tokens: dict[str, int] = {}

@@ -7,6 +7,7 @@ training/stage.py; a run that was stopped goes on from its newest checkpoint.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tagarela_dagster.training.checkpointing import checkpoints
@@ -16,48 +17,38 @@ from tagarela_dagster.training.tracking.metrics import Metrics, read_metrics, re
 
 if TYPE_CHECKING:
     from tagarela_dagster.training.mixing.sampler import Sampler
+    from tagarela_dagster.training.pretraining.losses import Loss
     from tagarela_dagster.training.stage import StageRun
 
 logger = logging.getLogger(__name__)
 
 
-def train(run: StageRun) -> dict[str, Any]:
-    """Train this rank's part; rank 0's answer is the result."""
+def train(run: StageRun, loss: Callable[[Any], Loss] | None = None) -> dict[str, Any]:
+    """Train this rank's part; rank 0's answer is the result.
+
+    Args:
+        loss: given the engine, what is trained (losses.py); without one, next tokens.
+    """
     import torch.distributed as dist
 
     from tagarela_dagster.training.checkpointing.export import verify_export
-    from tagarela_dagster.training.checkpointing.resume import resume_newest
     from tagarela_dagster.training.checkpointing.saver import Saver
-    from tagarela_dagster.training.mixing.sampler import open_sampler
     from tagarela_dagster.training.models.model import count_parameters, load_tokenizer
     from tagarela_dagster.training.pretraining.data import Batches
     from tagarela_dagster.training.pretraining.engine import start_engine
     from tagarela_dagster.training.pretraining.loop import Loop, is_checkpoint
 
-    section, training = run.section, run.recipe.training
+    section = run.section
     rank, world = dist.get_rank(), dist.get_world_size()
     tokenizer = load_tokenizer(run.input("tokenizer"))
-    sampler = open_sampler(run.input("mixture"), run.input("lake"))
-    if (sampler.context, sampler.vocabulary) != (training.model.context, len(tokenizer)):
-        raise TrainingError(
-            f"the mixture has context {sampler.context} and vocabulary {sampler.vocabulary}, the "
-            f"recipe {training.model.context} and the tokenizer {len(tokenizer)}: materialize "
-            "mixture again with this recipe and tokenizer"
-        )
-    first, _ = training.slices[run.name]
+    sampler = open_mixture(run, tokenizer)
+    first, _ = run.recipe.training.slices[run.name]
     batches = Batches(sampler, section, rank, world, first)
     model = starting_model(run, tokenizer)
     parameters = count_parameters(model)
     engine = start_engine(model, section)
 
-    last = resume_newest(engine, run.out)
-    if rank == 0:
-        rewind_metrics(run.out, last.step if last else 0)
-    dist.barrier()
-    rows = read_metrics(run.out)
-    if len(rows) != (last.step if last else 0):
-        raise TrainingError(f"{run.out}/metrics.jsonl lacks steps: remove {run.out}, start again")
-    logger.info("rank %d of %d from step %d", rank, world, len(rows))
+    rows = resumed(engine, run)
     metrics = Metrics(run.out) if rank == 0 else None
     saver = Saver(engine, tokenizer, run.out, section)
 
@@ -70,7 +61,7 @@ def train(run: StageRun) -> dict[str, Any]:
             saver.save({**record, "parameters": parameters})
 
     with saver:
-        Loop(engine, batches, section, rows, on_step).run()
+        Loop(engine, batches, section, rows, on_step, loss and loss(engine)).run()
     dist.barrier()
     difference = verify_export(checkpoints.published(run.out)[-1], engine, tokenizer)
     if rank:
@@ -79,6 +70,40 @@ def train(run: StageRun) -> dict[str, Any]:
     if section.method == "full":
         return {**result, "export_difference": difference}
     return result | _merged(run, result["checkpoints"][-1], tokenizer)
+
+
+def open_mixture(run: StageRun, tokenizer: Any) -> Sampler:
+    """The mixture. Raises TrainingError when it is of another tokenizer or context."""
+    from tagarela_dagster.training.mixing.sampler import open_sampler
+
+    sampler = open_sampler(run.input("mixture"), run.input("lake"))
+    context = run.recipe.training.model.context
+    if (sampler.context, sampler.vocabulary) != (context, len(tokenizer)):
+        raise TrainingError(
+            f"the mixture has context {sampler.context} and vocabulary {sampler.vocabulary}, the "
+            f"recipe {context} and the tokenizer {len(tokenizer)}: materialize mixture again with "
+            "this recipe and tokenizer"
+        )
+    return sampler
+
+
+def resumed(engine: Any, run: StageRun) -> list[dict[str, Any]]:
+    """Load the newest checkpoint into ``engine``, if there is one, and take the metrics back to it;
+    returns their lines, none at the beginning. Every rank calls this."""
+    import torch.distributed as dist
+
+    from tagarela_dagster.training.checkpointing.resume import resume_newest
+
+    last = resume_newest(engine, run.out)
+    done = last.step if last else 0
+    if dist.get_rank() == 0:
+        rewind_metrics(run.out, done)
+    dist.barrier()
+    rows = read_metrics(run.out)
+    if len(rows) != done:
+        raise TrainingError(f"{run.out}/metrics.jsonl lacks steps: remove {run.out}, start again")
+    logger.info("rank %d of %d from step %d", dist.get_rank(), dist.get_world_size(), done)
+    return rows
 
 
 def starting_model(run: StageRun, tokenizer: Any) -> Any:
@@ -144,7 +169,7 @@ def _result(run: StageRun, parameters: int, sampler: Sampler) -> dict[str, Any]:
         "steps": rows[-1]["step"],
         "tokens": rows[-1]["tokens"],
         "tokens_per_source": rows[-1]["tokens_per_source"],
-        "account": reconcile(sampler.plan, rows[-1]["tokens_per_cell"], _due(run, sampler)),
+        "account": reconcile(sampler.plan, rows[-1]["tokens_per_cell"], due(run, sampler)),
         "loss_first": rows[0]["loss"],
         "loss_last": rows[-1]["loss"],
         "parameters": parameters,
@@ -154,7 +179,7 @@ def _result(run: StageRun, parameters: int, sampler: Sampler) -> dict[str, Any]:
     }
 
 
-def _due(run: StageRun, sampler: Sampler) -> dict[str, int]:
+def due(run: StageRun, sampler: Sampler) -> dict[str, int]:
     """Cell -> tokens of this stage's slice of the mixture."""
     first, count = run.recipe.training.slices[run.name]
     before, after = sampler.consumed(first), sampler.consumed(first + count)

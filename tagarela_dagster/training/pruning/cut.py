@@ -52,11 +52,12 @@ def cut(config: PretrainedConfig, weights: Weights, masks: Masks) -> PreTrainedM
         masks: of every row the same number is not 0.
     """
     from transformers import AutoModelForCausalLM
+    from transformers.initialization import no_init_weights
 
     parts = anatomy(config)
     shape = shape_of(config)
-    layers = masks["layers"].nonzero().flatten().tolist()
-    small = _config(config, shape, masks, layers)
+    layers = _layers(masks)
+    small = small_config(config, masks)
     hidden = _Units.of(masks["hidden"])
     tied = config.tie_word_embeddings
     found: dict[str, torch.Tensor] = {}
@@ -70,15 +71,21 @@ def cut(config: PretrainedConfig, weights: Weights, masks: Masks) -> PreTrainedM
         names = f"{parts.block}.{layer}", f"{parts.block}.{place}"
         found |= _block(weights, parts, shape, masks, layer, names)
     dtype = next(iter(found.values())).dtype
-    model = AutoModelForCausalLM.from_config(small, dtype=dtype)
+    with no_init_weights():
+        model = AutoModelForCausalLM.from_config(small, dtype=dtype)
     if tied:
         found[f"{parts.head}.weight"] = found[f"{parts.embeddings[0]}.weight"]
     model.load_state_dict(found)
     return model
 
 
-def _config(config: Any, shape: Shape, masks: Masks, layers: list[int]) -> PretrainedConfig:
+def _layers(masks: Masks) -> list[int]:
+    return masks["layers"].nonzero().flatten().tolist()
+
+
+def small_config(config: Any, masks: Masks) -> PretrainedConfig:
     """Configuration of the smaller model; the dimensions of a head are said, not derived."""
+    shape, layers = shape_of(config), _layers(masks)
     groups = int((masks["heads"][layers[0]] != 0).sum())
     changed: dict[str, Any] = {
         "hidden_size": int((masks["hidden"] != 0).sum()),

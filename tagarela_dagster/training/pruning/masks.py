@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from tagarela_dagster.recipe.shape import Target
 from tagarela_dagster.training.pruning import hard_concrete
 from tagarela_dagster.training.pruning.anatomy import anatomy, pruned_shape, shape_of
-from tagarela_dagster.training.pruning.cut import Masks, cut
+from tagarela_dagster.training.pruning.cut import Masks, cut, small_config
 
 if TYPE_CHECKING:
     import torch
@@ -38,8 +38,8 @@ def masked_model(model: PreTrainedModel, target: Target, seed: int, warmup: int 
     Called as the model is; ``masks`` says which are laid on, ``sampled`` at step ``step`` (the
     same on every rank and in every micro-batch of the step), ``expected`` (as many units as are
     expected to stay now), ``target`` (exactly the target's number) or ``none``. Without it a
-    training model samples and any other has the target's. The output's ``penalty`` is the
-    Lagrangian, a scalar.
+    training model samples and any other has the target's. Then ``penalty`` is the Lagrangian, a
+    scalar, and ``sparsities`` tells dimension -> expected sparsity.
 
     Args:
         warmup: steps until the whole sparsity is asked for.
@@ -74,11 +74,20 @@ def _masked_class() -> Any:
                 self.register_parameter(MULTIPLIER + name, torch.nn.Parameter(torch.zeros(2)))
             self.laid: Masks = {}
             """Masks of the forward pass under way, and of its backward pass."""
+            self.penalty = torch.zeros(())
+            self._sparsities: dict[str, torch.Tensor] = {}
             _lay(self)
 
         @property
         def dtype(self) -> torch.dtype:
             return self.model.dtype
+
+        @property
+        def sparsities(self) -> dict[str, float]:
+            return {name: round(float(value), 6) for name, value in self._sparsities.items()}
+
+        def gradient_checkpointing_enable(self, settings: dict[str, Any]) -> None:
+            self.model.gradient_checkpointing_enable(settings)
 
         @property
         def dimensions(self) -> list[str]:
@@ -111,18 +120,19 @@ def _masked_class() -> Any:
                     kept = self.kept(name) if which == "target" else None
                     self.laid[name] = hard_concrete.deterministic(logits, kept)
             output = self.model(**inputs)
-            output.penalty = self._penalty(step)
+            self.penalty = self._penalty(step)
             return output
 
         def _penalty(self, step: int) -> torch.Tensor:
-            total = torch.zeros((), device=next(self.parameters()).device)
+            total = torch.zeros(())
             for name in self.dimensions:
                 sparsity = 1 - hard_concrete.stay(getattr(self, MASK + name)).mean(-1)
+                self._sparsities[name] = sparsity.detach().mean()
                 apart = sparsity - self.sought(name, step)
                 multipliers = getattr(self, MULTIPLIER + name).float()
                 # The same value, the gradient's sign turned: these ascend.
                 linear, quadratic = 2 * multipliers.detach() - multipliers
-                total = total + (linear * apart + quadratic * apart**2).mean()
+                total = total.to(apart.device) + (linear * apart + quadratic * apart**2).mean()
             return total
 
         def sought(self, name: str, step: int) -> float:
@@ -133,6 +143,16 @@ def _masked_class() -> Any:
         def save_pretrained(self, folder: Path, state_dict: dict[str, torch.Tensor]) -> None:
             """Cut the model that ``state_dict`` (of this module) is at, and write it."""
             self.cut(state_dict).save_pretrained(folder)
+
+        def skeleton(self) -> Any:
+            """A model of the target's shape, whatever its weights."""
+            from transformers import AutoModelForCausalLM
+
+            masks = {}
+            for name, size in self._full().items():
+                row = torch.arange(size[-1], device="cpu") < self.kept(name)
+                masks[name] = row.float().expand(size)
+            return AutoModelForCausalLM.from_config(small_config(self.config, masks))
 
         def cut(self, state: dict[str, torch.Tensor] | None = None) -> Any:
             """The model of the target's shape, from this state or another one of this module."""
