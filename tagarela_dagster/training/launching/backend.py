@@ -80,13 +80,13 @@ def is_running(run: Path) -> bool:
     """
     settings = trainer_settings()
     if isinstance(settings, Slurm):
-        from tagarela_dagster.training.launching.slurm import live_job
+        from tagarela_dagster.training.launching import slurm
 
-        return live_job(run, settings) is not None
+        return slurm.live_job(run, settings) is not None
     if isinstance(settings, Kubernetes):
-        from tagarela_dagster.training.launching.kubernetes import live_job
+        from tagarela_dagster.training.launching import kubernetes
 
-        return live_job(run, settings) is not None
+        return kubernetes.live_job(run, settings) is not None
     return False
 
 

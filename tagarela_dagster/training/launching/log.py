@@ -22,11 +22,13 @@ class Log:
 
     Args:
         limit: bytes at which the file becomes ``log.1.txt``.
+        echo: write to standard output too.
     """
 
-    def __init__(self, path: Path, limit: float) -> None:
+    def __init__(self, path: Path, limit: float, *, echo: bool = False) -> None:
         self.path = path
         self.limit = limit
+        self.echo = echo
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab", buffering=0)
 
@@ -38,6 +40,8 @@ class Log:
             self.path.replace(older(self.path))
             self._file = self.path.open("ab", buffering=0)
         self._file.write(data)
+        if self.echo:
+            os.write(1, data)
 
     def begin(self, where: str = "") -> None:
         """Write the line that stands above what a launch adds."""

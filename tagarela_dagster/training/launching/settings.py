@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
 
 from tagarela_dagster.training.launching.failure import TrainingError
 
@@ -104,7 +103,6 @@ class Kubernetes:
 
 
 Settings = Local | Slurm | Kubernetes
-Any_ = TypeVar("Any_", Local, Slurm, Kubernetes)
 TRAINERS: dict[str, Settings] = {"local": Local(), "slurm": Slurm(), "kubernetes": Kubernetes()}
 
 
@@ -120,7 +118,7 @@ def trainer_settings() -> Settings:
     return _parse(TRAINERS[name], os.environ.get(SETTINGS_VARIABLE, ""))
 
 
-def _parse(settings: Any_, text: str) -> Any_:
+def _parse(settings: Settings, text: str) -> Settings:
     known = {field.name: type(getattr(settings, field.name)) for field in fields(settings)}
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         key, _, value = (piece.strip() for piece in part.partition("="))
