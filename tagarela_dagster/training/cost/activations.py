@@ -36,11 +36,18 @@ def layer(shape: Shape, context: int, width: int, *, fused: bool = True) -> int:
     return kept + 4 * width * shape.queries + scores
 
 
-def adapter(shape: Shape, rank: int, width: int) -> int:
-    """Bytes a token that low-rank matrices in fp32 keep more in one block: their inputs (a copy
-    each where these are bf16) and what lies between the two."""
-    inputs = 0 if width == 4 else 4 * sum(rows for rows, _ in shape.matrices)
-    return inputs + 4 * rank * len(shape.matrices)
+def adapter(shape: Shape, rank: int, width: int, adapter_width: int = 4) -> int:
+    """Bytes a token that low-rank matrices keep more in one block: what lies between the two, and
+    their inputs, copied where they are of another type. Frozen weights keep none of theirs.
+
+    Args:
+        adapter_width: bytes of the low-rank matrices' type.
+    """
+    kept = adapter_width * rank * len(shape.matrices) - 2 * width * shape.hidden
+    if adapter_width != width:
+        inputs = sum(rows for rows, _ in shape.matrices)
+        kept += adapter_width * inputs - width * (2 * shape.hidden + shape.intermediate)
+    return kept
 
 
 def whole(
@@ -51,6 +58,7 @@ def whole(
     fused: bool = True,
     checkpointing: bool = False,
     rank: int = 0,
+    adapter_width: int = 4,
 ) -> int:
     """Bytes a token over all blocks at the peak of the backward pass.
 
@@ -58,7 +66,7 @@ def whole(
     input is kept, and one block at a time is computed again.
     """
     block = layer(shape, context, width, fused=fused)
-    block += adapter(shape, rank, width) if rank else 0
+    block += adapter(shape, rank, width, adapter_width) if rank else 0
     if checkpointing:
         return shape.layers * width * shape.hidden + 2 * block
     return (shape.layers + 1) * block

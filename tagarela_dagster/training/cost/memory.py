@@ -45,7 +45,7 @@ class Setting:
     Attributes:
         world: ranks.
         sequences: that each item of a micro-batch has (2 for pairs of answers).
-        rank: of the adapter, for ``lora`` and ``qlora``.
+        rank: of the adapter, for ``lora`` and ``qlora``; adapter_width: bytes of its type.
         fused: attention keeps no scores.
         loss_chunk: logits that the loss has at once (pretraining/losses.py); none means all of the
             micro-batch's.
@@ -64,6 +64,7 @@ class Setting:
     offload_parameters: str = "none"
     method: Method = "full"
     rank: int = 0
+    adapter_width: int = 4
     double_quantisation: bool = False
     fused: bool = True
     sequences: int = 1
@@ -137,6 +138,7 @@ def predict(shape: Shape, setting: Setting) -> Memory:
         fused=setting.fused,
         checkpointing=setting.checkpointing,
         rank=setting.rank,
+        adapter_width=setting.adapter_width,
     )
     logits = activations.loss(shape, tokens, e, setting.loss_chunk, head=full)
     dequantised = e * max(a * b for a, b in shape.matrices) if setting.method == "qlora" else 0

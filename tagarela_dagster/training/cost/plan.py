@@ -175,6 +175,8 @@ def _setting(work: Work, world: int, cluster: Cluster) -> Setting:
         offload_parameters=stage.offload.parameters,
         method=method,  # type: ignore[arg-type]
         rank=rank,
+        # DeepSpeed's bf16 takes the adapter with it; TRL leaves it in fp32.
+        adapter_width=4 if isinstance(stage, Tuned) else width,
         double_quantisation=bool(lora and lora.double_quantisation),
         fused=shape.gated and stage.attention != "eager",
         sequences=2 if isinstance(stage, PAIRED) else 1,

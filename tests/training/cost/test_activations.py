@@ -78,6 +78,24 @@ def test_with_checkpointing_a_block_keeps_its_input() -> None:
     assert a_layer(gpt_neo, *NEOS, checkpointing=True) == 4 * 64
 
 
+@pytest.mark.parametrize(("width", "adapter_width"), [(4, 4), (2, 4), (2, 2)])
+def test_what_an_adapter_keeps_is_predicted_to_the_byte(width: int, adapter_width: int) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(r=8, target_modules="all-linear", task_type="CAUSAL_LM")
+    sizes = []
+    for changes in LLAMAS:
+        model, shape = llama(**changes)
+        adapted = get_peft_model(model.to(TYPES[width]), config)
+        for name, parameter in adapted.named_parameters():
+            if "lora_" in name:
+                parameter.data = parameter.data.to(TYPES[adapter_width])
+        sizes.append(saved(adapted, adapted.base_model.model.model))
+    predicted = activations.layer(shape, CONTEXT, width)
+    predicted += activations.adapter(shape, 8, width, adapter_width)
+    assert (sizes[0] - sizes[1]) / 2 / (BATCH * CONTEXT) == predicted
+
+
 def test_the_whole_of_a_checkpointed_model_is_hand_arithmetic() -> None:
     _, shape = llama()
     block = activations.layer(shape, CONTEXT, 2)
@@ -85,4 +103,11 @@ def test_the_whole_of_a_checkpointed_model_is_hand_arithmetic() -> None:
     assert block == 1544 + 1280 + 768 + 16
     assert activations.whole(shape, CONTEXT, 2) == 4 * block
     assert activations.whole(shape, CONTEXT, 2, checkpointing=True) == 3 * 2 * 96 + 2 * block
-    assert activations.logits(shape) == 12 * 320
+
+
+def test_a_loss_in_chunks_takes_a_chunk_and_the_gradients_beside_it() -> None:
+    _, shape = llama()
+    assert activations.loss(shape, 1000, 2) == 12 * 1000 * 320
+    chunked = activations.loss(shape, 1000, 2, 3200)
+    assert chunked == 12 * 3200 + 2 * 1000 * 96 + 4 * 320 * 96
+    assert activations.loss(shape, 1000, 2, 3200, head=False) == chunked - 4 * 320 * 96
