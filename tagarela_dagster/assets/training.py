@@ -110,6 +110,7 @@ def _build_stage(road: Road, name: str) -> dg.AssetsDefinition:
     def stage(
         context: dg.AssetExecutionContext, road: dg.ResourceParam[Road]
     ) -> dg.MaterializeResult:
+        from tagarela_dagster.resources.kubernetes_trainer import pipes_to_pods
         from tagarela_dagster.resources.trainer import train_stage
 
         train = partial(
@@ -118,7 +119,8 @@ def _build_stage(road: Road, name: str) -> dg.AssetsDefinition:
             on_metrics=partial(_observe, context),
             on_checkpoint=partial(report_checkpoint, context.instance),
         )
-        return materialize(context, road, name, train, _describe)
+        with pipes_to_pods(context):
+            return materialize(context, road, name, train, _describe)
 
     return stage
 
