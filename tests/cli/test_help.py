@@ -47,6 +47,7 @@ TEACHES: dict[str, tuple[str, ...]] = {
     "forget": ("keep it out", "tombstone", "--copies", "tagarela materialize"),
     "verify": ("compare it with its hash", "--repair", "Exit code 1"),
     "export": ("Croissant", "SHA256SUMS", "datasets.load_dataset", "OUT"),
+    "apply-delta": ("released weight difference", "bit for bit", "--base", "--out"),
     "chat": ("Talk to a model", "Ctrl-D ends it", "the recipe's own"),
 }
 

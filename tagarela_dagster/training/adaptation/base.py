@@ -32,6 +32,9 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 def train(run: StageRun) -> dict[str, Any]:
     """Pin the base; nothing is trained."""
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
     section: Base = run.section
     staged = run.out / _STAGED
     shutil.rmtree(staged, ignore_errors=True)

@@ -62,9 +62,9 @@ def write_delta(
             tensors: dict[str, torch.Tensor] = {}
             for name, tensor in _tensors(shard):
                 known = old.get(name, precision)
-                kinds[name] = XOR if known is not None and known.shape == tensor.shape else WHOLE
-                bits = _bits(tensor)
-                tensors[name] = bits ^ _bits(known) if kinds[name] == XOR else bits
+                kinds[name], tensors[name] = WHOLE, _bits(tensor)
+                if known is not None and known.shape == tensor.shape:
+                    kinds[name], tensors[name] = XOR, tensors[name] ^ _bits(known)
                 counts[kinds[name]] += 1
             metadata = {name: kind for name, kind in kinds.items() if kind == WHOLE}
             save_file(tensors, staged / shard.name, metadata=metadata | _METADATA)

@@ -95,7 +95,7 @@ def inspect(folder: Path) -> Inspection:
     settings = _settings(folder)
     weight_files(folder)
     tokenizer = _tokenizer(folder)
-    model, told = AutoModelForCausalLM.from_pretrained(
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype="auto",
         use_safetensors=True,
@@ -103,6 +103,7 @@ def inspect(folder: Path) -> Inspection:
         trust_remote_code=False,
         output_loading_info=True,
     )
+    model, told = loaded
     if wrong := sorted({*told["missing_keys"], *map(str, told["mismatched_keys"])}):
         raise TrainingError(
             f"the weights in {folder} lack {len(wrong)} of the model's tensors, {wrong[0]} first: "
@@ -163,7 +164,7 @@ def _tokenizer(folder: Path) -> Any:
     if tokenizer.eos_token_id is None:
         raise TrainingError(f"the tokenizer in {folder} has no token that ends a document")
     ids = tokenizer(PROBE_TEXT, add_special_tokens=False)["input_ids"]
-    back = tokenizer.decode(ids, clean_up_tokenization_spaces=False)
+    back = str(tokenizer.decode(ids, clean_up_tokenization_spaces=False))
     if back.removeprefix(" ") != PROBE_TEXT:
         raise TrainingError(f"the tokenizer in {folder} does not give a text back: {back[:80]!r}")
     return tokenizer

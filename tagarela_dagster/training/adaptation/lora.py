@@ -86,9 +86,9 @@ def load_parent(
 
     if method == "qlora" and zero_stage == 3:
         raise TrainingError(
-            "method qlora does not go with zero_stage 3: it would cut four-bit weights apart, "
-            "which bitsandbytes cannot gather again. Take zero_stage 0, 1 or 2; four-bit weights "
-            "of a 7B model are 4 GB a rank"
+            "method qlora does not go with zero_stage 3: each rank loads the four-bit weights "
+            "whole (4 GB for a 7B model), so that there is nothing left to divide. Take "
+            "zero_stage 0, 1 or 2"
         )
     dtype = torch_dtype(precision)
     if method == "qlora":

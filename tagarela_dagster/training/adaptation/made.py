@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tagarela_dagster.provenance.files import atomic_write
 from tagarela_dagster.recipe.shape import Model
@@ -49,7 +50,8 @@ def make_model(section: Model, seed: int, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     _write_tokenizer(out)
     tokenizer = AutoTokenizer.from_pretrained(out)
-    model = build_model(section, tokenizer, seed).to(torch.bfloat16)
+    model: Any = build_model(section, tokenizer, seed)
+    model.to(torch.bfloat16)
     model.save_pretrained(out)
 
 

@@ -101,7 +101,7 @@ def pursue(
         vector's squared length that they explain.
     """
     chosen: list[int] = []
-    weights = np.zeros(0)
+    weights: NDArray[np.float64] = np.zeros(0)
     explained = 0.0
     refused: set[int] = set()
     while len(chosen) < most and explained < ENOUGH:
@@ -112,7 +112,7 @@ def pursue(
             break
         trial = [*chosen, atom]
         block = gram[np.ix_(trial, trial)] + 1e-9 * np.eye(len(trial))
-        fitted = np.linalg.solve(block, correlations[trial])
+        fitted = np.linalg.solve(block, correlations[trial]).astype(np.float64)
         if (fitted <= 0).any():
             refused.add(atom)
             continue

@@ -87,8 +87,9 @@ def held_weights(model: Any) -> dict[str, torch.Tensor]:
     }
     for name, module in model.named_modules():
         if isinstance(module, bitsandbytes.nn.Linear4bit):
-            state = copy(module.weight.quant_state)
+            four_bits: Any = module.weight
+            state = copy(four_bits.quant_state)
             state.dtype = torch.float32
-            weight = bitsandbytes.functional.dequantize_4bit(module.weight.data, state)
+            weight = bitsandbytes.functional.dequantize_4bit(four_bits.data, state)
             found[f"{name}.weight"] = weight.cpu()
     return found

@@ -45,6 +45,9 @@ _STAGED = ".release.partial"
 
 def train(run: StageRun) -> dict[str, Any]:
     """Make the forms; nothing is trained."""
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
     section: Release = run.section
     parent = run.input(section.parent)
     staged = run.out / _STAGED

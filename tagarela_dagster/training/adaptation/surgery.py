@@ -42,6 +42,9 @@ DOCUMENTS, CHARACTERS = 64, 2_000
 
 def train(run: StageRun) -> dict[str, Any]:
     """Transplant the tokenizer; nothing is trained."""
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
     section: Surgery = run.section
     parent = run.input(section.parent) / MODEL
     tokenizer = run.input("tokenizer")

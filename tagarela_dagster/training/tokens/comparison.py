@@ -66,7 +66,7 @@ def tokenizer_difference(folder_a: Path, folder_b: Path, texts: Iterable[str]) -
             if theirs != ids:
                 return f"{who} encodes {text[:40]!r} as {theirs[:12]}…, not as {ids[:12]}…"
         decoded = {one.decode(ids, skip_special_tokens=False)}
-        decoded |= {t.decode(ids, clean_up_tokenization_spaces=False) for t in auto}
+        decoded |= {str(t.decode(ids, clean_up_tokenization_spaces=False)) for t in auto}
         if len(decoded) > 1:
             return f"{text[:40]!r} is decoded to {sorted(decoded)}"
     return None

@@ -1,6 +1,6 @@
 """One rank of a DeepSpeed training of an adapter, started by torchrun: what test_lora.py runs.
 
-    torchrun … -m tests.training.adaptation.two_ranks MODEL METHOD ZERO_STAGE OUT
+torchrun … -m tests.training.adaptation.two_ranks MODEL METHOD ZERO_STAGE OUT
 """
 
 from __future__ import annotations
