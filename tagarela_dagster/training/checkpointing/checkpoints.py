@@ -24,6 +24,7 @@ from tagarela_dagster.provenance.files import atomic_write, flush, replace_folde
 from tagarela_dagster.provenance.fingerprint import fingerprint, hash_file
 from tagarela_dagster.provenance.manifest import MANIFEST_NAME
 from tagarela_dagster.training.launching.failure import TrainingError
+from tagarela_dagster.training.launching.fence import check_fence
 
 FORMAT_VERSION = 2
 """1 had DeepSpeed's own shards as state."""
@@ -120,8 +121,10 @@ def damaged(run: Path) -> list[str]:
 
 
 def set_aside(checkpoint: Checkpoint) -> Path:
-    """Rename a damaged checkpoint so that nobody uses it; return its new place."""
+    """Rename a damaged checkpoint and its manifest so that nobody uses it; return its new place."""
     place = checkpoint.folder.with_name(f"{DAMAGED}{checkpoint.folder.name}")
+    manifest = checkpoint.folder / MANIFEST_NAME
+    manifest.rename(manifest.with_name(f"{DAMAGED}{MANIFEST_NAME}"))
     replace_folder(checkpoint.folder, place)
     return place
 
@@ -182,6 +185,7 @@ def publish(
     new = [file_entry(staged, p) for p in rest if p.relative_to(staged).as_posix() not in paths]
     files = sorted([*known, *new], key=lambda entry: entry["path"])
     content = {"format_version": FORMAT_VERSION, **record, "files": files}
+    check_fence(final.parents[1])
     (final / MANIFEST_NAME).unlink(missing_ok=True)  # what is half replaced must not look whole
     replace_folder(staged, final)
     with atomic_write(final / MANIFEST_NAME) as file:

@@ -18,6 +18,7 @@ import torch.distributed as dist
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from tagarela_dagster.recipe.stage import Offload
 from tagarela_dagster.recipe.training import Pretrain
 from tagarela_dagster.training.checkpointing.checkpoints import damaged, published
 from tagarela_dagster.training.checkpointing.export import verify_export
@@ -26,6 +27,7 @@ from tagarela_dagster.training.checkpointing.saver import Saver
 from tagarela_dagster.training.launching.failure import TrainingError
 from tagarela_dagster.training.models.model import load_tokenizer
 from tagarela_dagster.training.pretraining.engine import connect
+from tagarela_dagster.training.pretraining.offload import offload_config
 from tagarela_dagster.training.pretraining.optimizers import (
     attach,
     build_optimizer,
@@ -47,6 +49,8 @@ CASES: dict[str, dict[str, Any]] = {
     "muon-0": {"zero_stage": 0, "optimizer": "muon"},
     "muon-2": {"zero_stage": 2, "optimizer": "muon"},
     "muon-3": {"zero_stage": 3, "optimizer": "muon"},
+    "offload-2": {"zero_stage": 2, "offload": {"optimizer": "cpu"}},
+    "offload-3": {"zero_stage": 3, "offload": {"optimizer": "cpu", "parameters": "cpu"}},
     "lora-2": {"zero_stage": 2, **ADAPTER},
     "lora-3": {"zero_stage": 3, **ADAPTER},
     "dropout-2": {"zero_stage": 2, **ADAPTER},
@@ -56,8 +60,8 @@ CASES: dict[str, dict[str, Any]] = {
 
 def section_of(case: str, stage: int | None = None) -> Pretrain:
     settings = {"precision": "fp32", **CASES[case]}
-    if stage is not None:
-        settings["zero_stage"] = stage
+    if stage not in (None, settings["zero_stage"]):
+        settings |= {"zero_stage": stage, "offload": Offload()}
     return Pretrain(
         steps=STEPS, warmup_steps=1, learning_rate=1e-2, weight_decay=0.5, clip=0.5, **settings
     )
@@ -92,7 +96,11 @@ def start(case: str, section: Pretrain, vocabulary: int) -> Any:
             "train_micro_batch_size_per_gpu": SEQUENCES // dist.get_world_size(),
             "gradient_clipping": section.clip,
             "bf16": {"enabled": section.precision == "bf16"},
-            "zero_optimization": {"stage": section.zero_stage},
+            "zero_optimization": {
+                "stage": section.zero_stage,
+                **offload_config(section, pin=False),
+            },
+            "zero_force_ds_cpu_optimizer": False,
             "zero_allow_untested_optimizer": True,
             "steps_per_print": 1 << 60,
         },
@@ -237,7 +245,7 @@ def main() -> None:
         other = (CASES[case]["zero_stage"] + 1) % 4
         if world == 2:
             found[case] = write(out, tokenizer, case)
-            if case[:4] in ("fp32", "muon"):
+            if case.startswith(("fp32", "muon", "offload")):
                 found[case]["other"] = read(out, tokenizer, case, other)
         elif not case.startswith("dropout"):
             stages = {CASES[case]["zero_stage"], other}

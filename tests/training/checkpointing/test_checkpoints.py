@@ -129,7 +129,9 @@ def test_what_is_set_aside_is_kept_and_counted_and_not_used(tmp_path: Path) -> N
     assert steps(tmp_path) == [(1, True)]
     assert damaged(tmp_path) == ["step-000002"]
     assert remove_incomplete(tmp_path) == []
-    assert (tmp_path / "checkpoints" / ".damaged-step-000002" / "state").is_dir()
+    kept_for_later = tmp_path / "checkpoints" / ".damaged-step-000002"
+    assert (kept_for_later / "state").is_dir() and (kept_for_later / "model").is_dir()
+    assert len(list(tmp_path.glob("checkpoints/*/manifest.json"))) == 1
 
 
 def test_a_checkpoint_that_is_published_again_replaces_the_old_one(tmp_path: Path) -> None:
