@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import transformers
 
 from tagarela_dagster.evals.documents import HeldOutDocument
 from tagarela_dagster.recipe.adaptation import Surgery
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("--adapt", type=int, default=0)
     parser.add_argument("--out", type=Path, help="keep the models here")
     given = parser.parse_args()
+    transformers.utils.logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as scratch:
         out = given.out or Path(scratch)
         english, portuguese, documents = texts(given.data)
@@ -111,7 +113,7 @@ def train(model: Any, folder: Path, corpus: list[str], steps: int) -> float:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-    return float(loss)
+    return float(loss.detach())
 
 
 def row(values: dict[str, float]) -> str:

@@ -9,7 +9,7 @@ is measured and noted either way.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,6 @@ from tagarela_dagster.training.adaptation.quantised import (
 from tagarela_dagster.training.launching.failure import TrainingError
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedTokenizerBase
 
 MERGE_TOLERANCE = 1e-3
@@ -88,8 +87,8 @@ def merge_adapter(
     from transformers import AutoConfig
 
     record = read_adapter_record(adapter)
-    weights: dict[str, torch.Tensor] = {}
-    if quantised := record["method"] == "qlora":
+    quantised = record["method"] == "qlora"
+    if quantised:
         base = load_quantised(
             model,
             stored=torch_dtype(record["precision"]),
@@ -97,25 +96,32 @@ def merge_adapter(
             double=record["double_quantisation"],
             device=local_device(),
         )
-        weights = held_weights(base)
     else:
-        base = _plain(model)
+        base, onto = _plain(model), ORIGINAL
     adapted = PeftModel.from_pretrained(base, adapter).eval()
     wanted = probe_logits(adapted, probe)
-    merged = adapted.merge_and_unload() if not quantised else _merged(model, adapter, weights)
-    report = _compare(wanted, probe_logits(merged, probe), probe, onto if quantised else ORIGINAL)
     if quantised:
-        other = _merged(model, adapter, {})
-        found = probe_logits(other, probe)
-        alternative = _compare(wanted, found, probe, ORIGINAL)
-        if onto == ORIGINAL:
-            merged, report, alternative = other, alternative, report
-        report = MergeReport(
-            **asdict(report)
-            | {
-                "loss_merged_otherwise": alternative.loss_merged,
-                "quantisation_logit_difference": largest_difference(wanted, found),
-            }
+        # One fp32 model at a time: the other choice is measured and let go first.
+        held = adapted.unload()
+        other = ORIGINAL if onto == DEQUANTISED else DEQUANTISED
+        otherwise = probe_logits(_merged(model, adapter, held, other), probe)
+        merged = _merged(model, adapter, held, onto)
+    else:
+        merged = adapted.merge_and_unload()
+    found = probe_logits(merged, probe)
+    report = MergeReport(
+        merge_onto=onto,
+        merge_logit_difference=largest_difference(wanted, found),
+        merge_tolerance=MERGE_TOLERANCE,
+        loss_adapter=loss(wanted, probe),
+        loss_merged=loss(found, probe),
+    )
+    if quantised:
+        original = found if onto == ORIGINAL else otherwise
+        report = replace(
+            report,
+            loss_merged_otherwise=loss(otherwise, probe),
+            quantisation_logit_difference=largest_difference(wanted, original),
         )
     _require_equal(report, adapter, quantised=quantised)
     merged.to(AutoConfig.from_pretrained(model).dtype or torch.float32)
@@ -134,26 +140,17 @@ def _plain(model: Path) -> Any:
     )
 
 
-def _merged(model: Path, adapter: Path, weights: dict[str, torch.Tensor]) -> Any:
-    """Model in fp32 with ``weights`` in place of its own, and the adapter merged into it."""
+def _merged(model: Path, adapter: Path, held: Any, onto: str) -> Any:
+    """Model in fp32 with the adapter merged into its own weights, or into those of ``held``."""
     import torch
     from peft import PeftModel
 
     plain = _plain(model)
-    with torch.no_grad():
-        for name, weight in weights.items():
-            plain.get_parameter(name).copy_(weight)
+    if onto == DEQUANTISED:
+        with torch.no_grad():
+            for name, weight in held_weights(held):
+                plain.get_parameter(name).copy_(weight)
     return PeftModel.from_pretrained(plain, adapter).eval().merge_and_unload()
-
-
-def _compare(wanted: torch.Tensor, found: torch.Tensor, probe: list[int], onto: str) -> MergeReport:
-    return MergeReport(
-        merge_onto=onto,
-        merge_logit_difference=largest_difference(wanted, found),
-        merge_tolerance=MERGE_TOLERANCE,
-        loss_adapter=loss(wanted, probe),
-        loss_merged=loss(found, probe),
-    )
 
 
 def _require_equal(report: MergeReport, adapter: Path, *, quantised: bool) -> None:

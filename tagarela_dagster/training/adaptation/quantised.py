@@ -7,6 +7,7 @@ GPUs and on CPUs by the same code.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,8 +71,8 @@ def load_quantised(
     return prepare_model_for_kbit_training(loaded, use_gradient_checkpointing=False)
 
 
-def held_weights(model: Any) -> dict[str, torch.Tensor]:
-    """All weights of a quantised model as it computes with them, by name; fp32, on the CPU.
+def held_weights(model: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    """All weights of a quantised model as it computes with them, name by name; fp32, on the CPU.
 
     Those in four bits are dequantised to fp32: bitsandbytes dequantises to the type of its input
     (0.50, autograd/_functions.py), not to the type that the weights were stored in, and rounded
@@ -80,16 +81,13 @@ def held_weights(model: Any) -> dict[str, torch.Tensor]:
     import bitsandbytes
     import torch
 
-    found = {
-        name: parameter.detach().float().cpu()
-        for name, parameter in model.named_parameters()
-        if parameter.is_floating_point()
-    }
+    for name, parameter in model.named_parameters():
+        if parameter.is_floating_point():
+            yield name, parameter.detach().float().cpu()
     for name, module in model.named_modules():
         if isinstance(module, bitsandbytes.nn.Linear4bit):
             four_bits: Any = module.weight
             state = copy(four_bits.quant_state)
             state.dtype = torch.float32
             weight = bitsandbytes.functional.dequantize_4bit(four_bits.data, state)
-            found[f"{name}.weight"] = weight.cpu()
-    return found
+            yield f"{name}.weight", weight.cpu()

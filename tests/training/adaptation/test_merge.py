@@ -51,7 +51,7 @@ def test_the_recipe_may_merge_onto_the_original_weights(parent: Path, tmp_path: 
 def test_a_merge_that_changes_the_model_is_not_kept(
     parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(merge, "held_weights", lambda model: {})
+    monkeypatch.setattr(merge, "held_weights", lambda model: iter(()))
     with pytest.raises(TrainingError, match="the merged model is not kept"):
         adapt(parent, tmp_path, "qlora")
     assert not (tmp_path / "model").exists()
