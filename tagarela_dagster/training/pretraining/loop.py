@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tagarela_dagster.recipe.training import Pretrain
+from tagarela_dagster.training.launching import preemption
 from tagarela_dagster.training.launching.failure import TrainingError
 from tagarela_dagster.training.mixing.account import by_source
 from tagarela_dagster.training.pretraining import optimizers
@@ -30,7 +31,8 @@ class Loop:
 
     Args:
         rows: lines of metrics of the steps that are done, oldest first.
-        on_step: given each step's line of metrics, on every rank.
+        on_step: given each step's line of metrics, on every rank; saves a checkpoint where the line
+            has ``tokens_per_cell``.
         loss: what is trained (losses.py); without one, next tokens.
     """
 
@@ -51,6 +53,7 @@ class Loop:
         self.gate = Gate(engine)
         self.guard = Guard(section.stability, rows)
         start = rows[-1] if rows else None
+        self.stopping = False
         self.step: int = start["step"] if start else 0
         self.seconds: float = start["seconds"] if start else 0.0
         self.last_loss: float = start["loss"] if start else math.nan
@@ -62,6 +65,7 @@ class Loop:
         """Train to the last step.
 
         Raises:
+            Stopped: the ranks were asked to stop (preemption.py), and have saved a checkpoint.
             TrainingError: the loss or the gradient is no number any more, or too many steps in a
                 row were spikes.
         """
@@ -78,9 +82,15 @@ class Loop:
                 row["seconds"] = round(self.seconds, 4)
                 row["data_seconds"] = round(waited, 6)
                 row["tokens_per_second"] = round(row.pop("consumed") / taken, 1)
-                if is_checkpoint(self.step, self.section):
+                if is_checkpoint(self.step, self.section) or self.stopping:
                     row["tokens_per_cell"] = {cell: n for cell, n in self.tokens.items() if n}
                 self.on_step(row)
+                if self.stopping and self.step < self.section.steps:
+                    self._stop()
+                    raise preemption.Stopped(f"step {self.step}")
+
+    def _stop(self) -> None:
+        """Release whoever waits for the next step, which does not come."""
 
     def _train(self, micro_batches: list[Batch]) -> Row:
         """One step, and its line of metrics.
@@ -107,7 +117,8 @@ class Loop:
                 sums[name] = sums.get(name, 0) + part.detach().double()
             if not last:
                 self.engine.step()
-        predicted, *cells = counts.tolist()
+        predicted, asked, *cells = counts.tolist()
+        self.stopping = asked > 0
         means = dict(zip(sums, self._over_ranks(list(sums.values())), strict=True))
         means = {name: total / predicted for name, total in means.items()}
         spike: list[str] = []
@@ -131,12 +142,14 @@ class Loop:
         return row
 
     def _counts(self, micro_batches: list[Batch]) -> list[int]:
-        """Predicted tokens of this rank's part of the step, then tokens of each cell."""
+        """Predicted tokens of this rank's part of the step, whether it has been asked to stop, then
+        tokens of each cell."""
         taken = dict.fromkeys(self.tokens, 0)
         for batch in micro_batches:
             for cell in batch.cells:
                 taken[cell] += batch.tokens.shape[1]
-        return [sum(batch.predicted for batch in micro_batches), *taken.values()]
+        predicted = sum(batch.predicted for batch in micro_batches)
+        return [predicted, preemption.asked_to_stop(), *taken.values()]
 
     def _over_ranks(self, sums: list[torch.Tensor]) -> list[float]:
         import torch

@@ -36,7 +36,7 @@ def train(run: StageRun, loss: Callable[[Any], Loss] | None = None) -> dict[str,
     from tagarela_dagster.training.models.model import count_parameters, load_tokenizer
     from tagarela_dagster.training.pretraining.data import Batches
     from tagarela_dagster.training.pretraining.engine import start_engine
-    from tagarela_dagster.training.pretraining.loop import Loop, is_checkpoint
+    from tagarela_dagster.training.pretraining.loop import Loop
 
     section = run.section
     rank, world = dist.get_rank(), dist.get_world_size()
@@ -56,7 +56,7 @@ def train(run: StageRun, loss: Callable[[Any], Loss] | None = None) -> dict[str,
         if metrics:
             metrics.write(row)
         saver.check()
-        if is_checkpoint(row["step"], section):
+        if "tokens_per_cell" in row:
             record = {name: row[name] for name in ("step", "loss", "tokens", "tokens_per_source")}
             saver.save({**record, "parameters": parameters})
 

@@ -28,7 +28,6 @@ def train(run: StageRun) -> dict[str, Any]:
     from tagarela_dagster.training.checkpointing.export import verify_export
     from tagarela_dagster.training.checkpointing.saver import Saver
     from tagarela_dagster.training.models.model import load_tokenizer
-    from tagarela_dagster.training.pretraining.loop import is_checkpoint
     from tagarela_dagster.training.pretraining.pretrain import (
         open_mixture,
         resumed,
@@ -58,7 +57,7 @@ def train(run: StageRun) -> dict[str, Any]:
         if metrics:
             metrics.write(row)
         saver.check()
-        if is_checkpoint(row["step"], section):
+        if "tokens_per_cell" in row:
             record = {name: row[name] for name in ("step", "loss", "tokens", "tokens_per_source")}
             saver.save({**record, "parameters": parameters["after"]})
 
