@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from tagarela_dagster.recipe.base import Section
 from tagarela_dagster.recipe.corpus import Corpus
 from tagarela_dagster.recipe.evals import Evals
+from tagarela_dagster.recipe.ladder import climb
 from tagarela_dagster.recipe.sources import Source, SourceName
 from tagarela_dagster.recipe.tokens import Tokens
 from tagarela_dagster.recipe.training import Training
@@ -46,6 +47,13 @@ class Recipe(Section):
         missing = sorted(set(self.sources) - set(mixture.sources))
         if mixture.by == "weights" and missing:
             raise ValueError(f"tokens.mixture.by is 'weights', but {missing} have no weight")
+        return self
+
+    @model_validator(mode="after")
+    def _climb_the_ladder(self) -> Recipe:
+        training = climb(self.training, self.tokens.tokenizer.vocabulary)
+        # Before anybody has seen the frozen section: what its dials say becomes part of it.
+        self.__dict__["training"] = training
         return self
 
     def section(self, asset: str, source: str | None = None) -> dict[str, Any]:

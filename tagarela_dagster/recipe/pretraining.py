@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -51,6 +51,9 @@ class Stability(Section):
 class Pretrain(Distributed):
     """Pretraining with DeepSpeed ZeRO under torchrun."""
 
+    # What the dial comes to is fingerprinted.
+    EXECUTION: ClassVar[frozenset[str]] = Distributed.EXECUTION | {"tokens_per_parameter"}
+
     kind: Literal["pretrain"] = "pretrain"
     parent: str | None = None
     """Model that it starts from: ``base``, or a stage; none starts from random weights of
@@ -58,6 +61,9 @@ class Pretrain(Distributed):
     method: Method = "full"
     lora: Lora = Lora()
     steps: int = Field(default=1000, ge=1)
+    tokens_per_parameter: float | None = Field(default=None, gt=0)
+    """Dial of the size ladder (ladder.py): steps, accumulation, learning_rate and warmup_steps
+    follow, but those that are given; 20 is Chinchilla's."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     muon: Muon = Muon()
     learning_rate: float = Field(default=3e-4, gt=0, le=1)

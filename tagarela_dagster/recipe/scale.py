@@ -49,7 +49,7 @@ BUNDLED = {
 }
 """Data of fine-tunings, in place of files that the environment names."""
 
-TINY_SHAPE = {"hidden": 128, "heads": 4, "kv_heads": None, "intermediate": None}
+TINY_SHAPE = {"parameters": None, "hidden": 128, "heads": 4, "kv_heads": None, "intermediate": None}
 """Replaces the width of a larger model; heads must divide it."""
 
 

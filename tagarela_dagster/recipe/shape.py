@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from tagarela_dagster.recipe.base import Section
 
 Architecture = Literal["llama", "gpt_neo"]
+
+FEED_FORWARD_MULTIPLE = 64
+"""Llama's feed-forward width is rounded up to a multiple of this."""
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9}
+
+
+def _number(value: Any) -> Any:
+    """``160M``, ``1.3B`` as numbers."""
+    found = re.fullmatch(r"([0-9.]+)\s*([kmb]?)", str(value).strip().lower())
+    if not isinstance(value, str) or found is None:
+        return value
+    return round(float(found[1]) * UNITS[found[2]])
 
 
 class Model(Section):
     """Shape of the model, built from a transformers config."""
 
     architecture: Architecture = "llama"
+    parameters: Annotated[int | None, BeforeValidator(_number)] = Field(default=None, ge=10_000)
+    """Dial of the size ladder (ladder.py): a number, ``160M`` or ``1.3B``. Width, layers, heads and
+    the rest follow, but those that are given."""
     hidden: int = Field(default=768, ge=16)
     layers: int = Field(default=12, ge=1)
     heads: int = Field(default=12, ge=1)
@@ -35,6 +51,19 @@ class Model(Section):
         if self.kv_heads and self.heads % self.kv_heads:
             raise ValueError(f"heads ({self.heads}) must be a multiple of kv_heads")
         return self
+
+    @property
+    def feed_forward(self) -> int:
+        """Feed-forward width, given or derived."""
+        if self.intermediate or self.architecture == "gpt_neo":
+            return self.intermediate or 4 * self.hidden
+        # 2/3 of 4 x hidden, as SwiGLU has three matrices where two stood (arXiv 2002.05202).
+        width = -(-8 * self.hidden // 3)
+        return -(-width // FEED_FORWARD_MULTIPLE) * FEED_FORWARD_MULTIPLE
+
+    def as_json(self) -> dict[str, Any]:
+        """Fingerprinted form: the shape, and not the dial that it came from."""
+        return self.model_dump(mode="json", exclude={"parameters"})
 
 
 class Target(Section):
