@@ -83,7 +83,7 @@ def main() -> int:
 def _srun(module: str, arguments: list[str]) -> list[str]:
     environment = os.environ
     return [
-        *("srun", "--kill-on-bad-exit=1", "--input=none", "--cpu-bind=none", "--export=ALL"),
+        *("srun", "--kill-on-bad-exit=1", "--input=none", "--export=ALL"),
         f"--nodes={environment['SLURM_NNODES']}",
         f"--ntasks={environment['SLURM_NTASKS']}",
         f"--ntasks-per-node={environment['SLURM_NTASKS_PER_NODE']}",

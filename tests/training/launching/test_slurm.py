@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,12 @@ import pytest
 from tagarela_dagster.training.launching.backend import is_running, run_ranks
 from tagarela_dagster.training.launching.failure import TrainingError
 from tagarela_dagster.training.launching.rank import MODULE as RANK
+from tagarela_dagster.training.stage import run_stage
+from tagarela_dagster.training.tracking.metrics import read_metrics
 from tests import slurm_cluster
 from tests.training.launching.ranks import MODULE
 from tests.training.process_tree import processes_of, wait_until_gone
+from tests.training.tiny_run import tiny_run
 
 pytestmark = [
     pytest.mark.train,
@@ -174,3 +178,31 @@ def test_a_refusal_of_sbatch_is_an_error_with_its_words(
     monkeypatch.setenv("TAGARELA_TRAINER_SETTINGS", "nodes=2")
     with pytest.raises(TrainingError, match="3 ranks cannot be divided over 2 nodes"):
         run_ranks(MODULE, [str(tmp_path), "1"], run=tmp_path, processes=3)
+
+
+def test_a_pretraining_that_slurm_preempts_has_the_losses_of_one_that_it_leaves_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = tiny_run(tmp_path / "alone", steps=80, checkpoint_every=80)
+    monkeypatch.setenv("TAGARELA_TRAINER", "local")
+    monkeypatch.setenv("TAGARELA_TRAINER_SETTINGS", "")
+    run_stage(alone)
+
+    run = replace(alone, out=tmp_path / "run")
+    monkeypatch.setenv("TAGARELA_TRAINER", "slurm")
+    monkeypatch.setenv("TAGARELA_TRAINER_SETTINGS", "nodes=2,poll=0.2")
+    asked: list[str] = []
+
+    def preempt() -> None:
+        rows = (run.out / "metrics.jsonl").exists() and read_metrics(run.out)
+        if rows and not asked:
+            asked.append(job_of(run.out))
+            subprocess.run(["scancel", "--batch", "--signal=USR1", asked[0]], check=True)
+
+    result = run_stage(run, on_poll=preempt)
+    log = (run.out / "log.txt").read_text()
+    assert f"job {asked[0]} has saved" in log and f"Slurm job {asked[0]}, restart 1" in log
+    assert result["steps"] == 80 and len(result["checkpoints"]) == 2
+    rows, expected = read_metrics(run.out), read_metrics(alone.out)
+    assert [row["loss"] for row in rows] == [row["loss"] for row in expected]
+    assert [row["tokens"] for row in rows] == [row["tokens"] for row in expected]
