@@ -54,8 +54,8 @@ def train(run: StageRun) -> dict[str, Any]:
     shutil.rmtree(staged, ignore_errors=True)
     if "adapter" in section.forms and not (parent / ADAPTER).is_dir():
         raise TrainingError(
-            f"{section.parent} has no adapter to release (its method is full): leave `adapter` "
-            f"out of {run.name}.forms"
+            f"{section.parent} has no adapter to release (its method is full, or it added tokens): "
+            f"leave `adapter` out of {run.name}.forms"
         )
     counts = write_merged(parent / MODEL, staged / MODEL, section)
     counts |= verify_merged(parent, staged / MODEL, section)
