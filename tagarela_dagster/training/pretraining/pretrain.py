@@ -14,6 +14,7 @@ from tagarela_dagster.training.checkpointing import checkpoints
 from tagarela_dagster.training.launching.failure import TrainingError
 from tagarela_dagster.training.mixing.account import reconcile
 from tagarela_dagster.training.tracking.metrics import Metrics, read_metrics, rewind_metrics
+from tagarela_dagster.training.tracking.trackers import open_trackers
 
 if TYPE_CHECKING:
     from tagarela_dagster.training.mixing.sampler import Sampler
@@ -50,11 +51,17 @@ def train(run: StageRun, loss: Callable[[Any], Loss] | None = None) -> dict[str,
 
     rows = resumed(engine, run)
     metrics = Metrics(run.out) if rank == 0 else None
+    trackers = (
+        open_trackers(run.out, f"{run.recipe.name}/{run.name}", run.recipe.section(run.name))
+        if metrics
+        else None
+    )
     saver = Saver(engine, tokenizer, run.out, section)
 
     def on_step(row: dict[str, Any]) -> None:
-        if metrics:
+        if metrics and trackers:
             metrics.write(row)
+            trackers.write(row)
         saver.check()
         if "tokens_per_cell" in row:
             record = {name: row[name] for name in ("step", "loss", "tokens", "tokens_per_source")}
@@ -62,6 +69,8 @@ def train(run: StageRun, loss: Callable[[Any], Loss] | None = None) -> dict[str,
 
     with saver:
         Loop(engine, batches, section, rows, on_step, loss and loss(engine)).run()
+    if trackers:
+        trackers.close()
     dist.barrier()
     difference = verify_export(checkpoints.published(run.out)[-1], engine, tokenizer)
     if rank:

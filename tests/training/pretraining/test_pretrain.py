@@ -60,6 +60,14 @@ def test_a_line_of_metrics_is_there_for_each_step_and_the_loss_falls(
     assert seconds == sorted(seconds)
 
 
+def test_a_run_is_drawn_in_tensorboard(finished: StageRun) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(finished.out / "tensorboard")).Reload().Scalars("loss")
+    assert [event.step for event in events] == [1, 2, 3, 4, 5, 6]
+    assert [event.value for event in events] == pytest.approx(losses(finished), rel=1e-6)
+
+
 def test_consumed_tokens_reconcile_with_the_mixtures_plan(finished: StageRun) -> None:
     plan = open_sampler(finished.inputs["mixture"], finished.inputs["lake"]).plan
     consumed = read_metrics(finished.out)[-1]["tokens_per_source"]
