@@ -42,7 +42,7 @@ def resume_newest(engine: Any, run: Path) -> Checkpoint | None:
         if reason is None:
             if dist.get_rank() == 0:
                 for broken, why in damaged:
-                    logger.warning("%s is set aside as %s", why, set_aside(broken))
+                    logger.warning("%s: it is set aside as %s", why, set_aside(broken))
             dist.barrier()
             load_state(engine, checkpoint)
             return checkpoint
