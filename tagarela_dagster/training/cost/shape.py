@@ -16,7 +16,6 @@ from typing import Any
 import yaml
 
 from tagarela_dagster.recipe.shape import Model, Target
-from tagarela_dagster.training.models.model import FEED_FORWARD_MULTIPLE
 
 TABLE = Path(__file__).parent / "shapes.yaml"
 GATED = ("llama", "mistral", "qwen2", "qwen3")
@@ -129,8 +128,6 @@ class Shape:
 
 def model_shape(section: Model, vocabulary: int) -> Shape:
     """Shape of a recipe's model (training/models/model.py builds the same)."""
-    width = -(-8 * section.hidden // 3)
-    rounded = -(-width // FEED_FORWARD_MULTIPLE) * FEED_FORWARD_MULTIPLE
     neo = section.architecture == "gpt_neo"
     return Shape(
         architecture=section.architecture,
@@ -139,7 +136,7 @@ def model_shape(section: Model, vocabulary: int) -> Shape:
         heads=section.heads,
         kv_heads=section.heads if neo else section.kv_heads or section.heads,
         head_dim=section.hidden // section.heads,
-        intermediate=section.intermediate or (4 * section.hidden if neo else rounded),
+        intermediate=section.feed_forward,
         vocabulary=vocabulary,
         context=section.context,
         window=min(section.window, section.context) if neo else None,

@@ -23,9 +23,6 @@ from tagarela_dagster.training.launching.failure import TrainingError
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-FEED_FORWARD_MULTIPLE = 64
-"""Llama's feed-forward width is rounded up to a multiple of this."""
-
 
 def model_config(section: Model, tokenizer: PreTrainedTokenizerBase) -> PretrainedConfig:
     """transformers configuration of a model of this shape over this vocabulary."""
@@ -42,15 +39,12 @@ def model_config(section: Model, tokenizer: PreTrainedTokenizerBase) -> Pretrain
         "use_cache": False,
     }
     if section.architecture == "llama":
-        # 2/3 of 4 x hidden, as SwiGLU has three matrices where two stood (arXiv 2002.05202).
-        width = -(-8 * section.hidden // 3)
-        rounded = -(-width // FEED_FORWARD_MULTIPLE) * FEED_FORWARD_MULTIPLE
         return LlamaConfig(
             **shared,
             num_hidden_layers=section.layers,
             num_attention_heads=section.heads,
             num_key_value_heads=section.kv_heads or section.heads,
-            intermediate_size=section.intermediate or rounded,
+            intermediate_size=section.feed_forward,
         )
     pairs, odd = divmod(section.layers, 2)
     attention: list[Any] = [[["global", "local"], pairs]] if pairs else []
@@ -59,7 +53,7 @@ def model_config(section: Model, tokenizer: PreTrainedTokenizerBase) -> Pretrain
         **shared,
         num_layers=section.layers,
         num_heads=section.heads,
-        intermediate_size=section.intermediate or 4 * section.hidden,
+        intermediate_size=section.feed_forward,
         attention_types=attention,
         window_size=min(section.window, section.context),
     )

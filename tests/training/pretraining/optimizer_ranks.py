@@ -53,7 +53,7 @@ def small_model() -> LlamaForCausalLM:
     )
 
 
-def start(stage: int, section: Pretrain) -> Any:
+def start(stage: int, section: Pretrain, *, offload: bool = False) -> Any:
     model = small_model()
     optimizer = build_optimizer(model, section)
     engine, *_ = deepspeed.initialize(
@@ -63,8 +63,12 @@ def start(stage: int, section: Pretrain) -> Any:
             "train_micro_batch_size_per_gpu": 4,
             "gradient_clipping": section.clip,
             "bf16": {"enabled": section.precision == "bf16"},
-            "zero_optimization": {"stage": stage},
+            "zero_optimization": {
+                "stage": stage,
+                "offload_optimizer": {"device": "cpu" if offload else "none"},
+            },
             "zero_allow_untested_optimizer": True,
+            "zero_force_ds_cpu_optimizer": False,
             "steps_per_print": 1 << 60,
         },
     )
@@ -116,6 +120,10 @@ def main(out: Path) -> None:
         save(engine, folder)
         found[name] = losses + train(engine, section, SAVED, STEPS)
         found[f"{name} resumed"] = resume(folder, stage, section)
+    for stage in (2, 3):
+        found[f"offloaded zero{stage}"] = train(
+            start(stage, section, offload=True), section, 0, STEPS
+        )
     found["zero2 resumed as zero3"] = resume(out / "zero2", 3, section)
     adamw = section.model_copy(update={"optimizer": "adamw"})
     found["adamw"] = train(start(0, adamw), adamw, 0, STEPS)

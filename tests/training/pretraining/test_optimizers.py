@@ -193,8 +193,8 @@ def losses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
 @pytest.mark.train
 def test_muon_takes_the_same_steps_under_every_zero_stage(losses: dict[str, list[float]]) -> None:
     assert losses["zero0"][-1] < losses["zero0"][0] - 0.4
-    for stage in (1, 2, 3):
-        assert losses[f"zero{stage}"] == pytest.approx(losses["zero0"], abs=1e-5)
+    for run in ("zero1", "zero2", "zero3", "offloaded zero2", "offloaded zero3"):
+        assert losses[run] == pytest.approx(losses["zero0"], abs=1e-5)
     assert losses["bf16 zero2"] == pytest.approx(losses["bf16 zero0"], abs=1e-3)
     assert losses["zero0"] != pytest.approx(losses["adamw"], abs=1e-2)
 
