@@ -9,6 +9,7 @@ from tagarela_dagster.assets.metadata import describe_documents, describe_shards
 from tagarela_dagster.assets.step import materialize, station_arguments
 from tagarela_dagster.provenance.lake import PartitionWriter
 from tagarela_dagster.provenance.manifest import Manifest
+from tagarela_dagster.recipe.stage import BASE
 from tagarela_dagster.resources.home import workers
 from tagarela_dagster.resources.road import Road
 
@@ -21,14 +22,18 @@ def build_tokens(road: Road) -> list[dg.AssetsDefinition]:
 
     @dg.asset(
         **station_arguments(road, "tokenizer", **look, kinds={"huggingface", "json"}),
-        description="Tokenizer trained on the clean corpus; any text survives the round trip.",
+        description="Tokenizer trained on the clean corpus, or the base model's own; any text "
+        "survives the round trip.",
     )
     def tokenizer(
         context: dg.AssetExecutionContext, road: dg.ResourceParam[Road]
     ) -> dg.MaterializeResult:
+        from tagarela_dagster.training.tokens.base_tokenizer import publish_base_tokenizer
         from tagarela_dagster.training.tokens.tokenizer import train_on_partitions
 
         def train(out: PartitionWriter) -> Manifest:
+            if road.recipe.tokens.tokenizer.kind == BASE:
+                return publish_base_tokenizer(out, road.lake.data(BASE) / "model")
             clean = road.published("clean")
             return train_on_partitions(
                 out,

@@ -7,6 +7,7 @@ training/stage.py; a run that was stopped goes on from its newest checkpoint.
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -157,16 +158,19 @@ def _merged(run: StageRun, name: str, tokenizer: Any) -> dict[str, Any]:
     from tagarela_dagster.training.adaptation.probe import probe_ids
 
     section = run.section
-    adapter = f"{checkpoints.CHECKPOINTS}/{name}/{checkpoints.ADAPTER}"
+    # A copy: merging leaves its probe beside the adapter, and a published checkpoint is sealed.
+    adapter = run.out / checkpoints.ADAPTER
+    shutil.rmtree(adapter, ignore_errors=True)
+    shutil.copytree(run.out / checkpoints.CHECKPOINTS / name / checkpoints.ADAPTER, adapter)
     report = merge_adapter(
         run.input(section.parent) / checkpoints.MODEL,
-        run.out / adapter,
+        adapter,
         run.out / checkpoints.MODEL,
         tokenizer,
         probe_ids(tokenizer, run.recipe.training.model.context),
         onto=section.lora.merge_onto,
     )
-    folders = {"model": checkpoints.MODEL, "adapter": adapter}
+    folders = {"model": checkpoints.MODEL, "adapter": checkpoints.ADAPTER}
     return {"folders": folders, **report.as_json()}
 
 
