@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 
 from tagarela_dagster.recipe.stage import Distributed, Lora, Method
 
+CHECKED_REWARDS = ("answer", "format", "language", "variety", "length")
+MODEL_REWARD = "model:"
+
 
 class Tuned(Distributed):
     """What fine-tunings share."""
@@ -52,11 +55,27 @@ class Sft(Tuned):
     kind: Literal["sft"] = "sft"
     data: str = "sample:instruct/conversas.jsonl"
     """JSONL with ``messages`` [{role, content}]."""
+    template: Literal["auto", "own", "tagarela", "llama2", "alpaca", "cerbero"] = "auto"
+    """How a conversation is written (training/alignment/chat_template.py). ``own``: as the parent's
+    tokenizer says; ``auto``: that if it says so, else ``tagarela`` if it has the tokens for it,
+    else ``cerbero``, which needs none."""
     packing: bool = False
     """Several conversations in one sequence, each isolated from the others."""
 
 
-class Preference(Tuned):
+class Judged(Tuned):
+    """What tunings share whose model answers held-out prompts before and after."""
+
+    held_out: float = Field(default=0.25, gt=0, lt=1)
+    """Share of the prompts, chosen by their hash, that are never trained on. The bundled sets are
+    small; of a large one a hundredth is enough."""
+    samples: int = Field(default=64, ge=1)
+    """Held-out prompts that are answered, at most."""
+    max_answer: int = Field(default=128, ge=1)
+    """Tokens of an answer."""
+
+
+class Preference(Judged):
     """Preference tuning with TRL: chosen answers over rejected ones."""
 
     kind: Literal["preference"] = "preference"
@@ -72,9 +91,11 @@ class Reward(Tuned):
 
     kind: Literal["reward"] = "reward"
     data: str = "sample:instruct/preferencias.jsonl"
+    held_out: float = Field(default=0.25, gt=0, lt=1)
+    """Share of the prompts, chosen by their hash, on which the accuracy is measured."""
 
 
-class Grpo(Tuned):
+class Grpo(Judged):
     """Group-relative policy optimisation on prompts whose answers can be checked
     (arXiv 2402.03300)."""
 
@@ -82,12 +103,39 @@ class Grpo(Tuned):
     data: str = "sample:instruct/verificaveis.jsonl"
     """JSONL with ``prompt`` (messages) and what its rewards need (``answer``, ``format``, …)."""
     rewards: dict[str, float] = {"answer": 1.0, "format": 0.2, "language": 0.2, "variety": 0.1}
-    """Reward -> weight."""
+    """Reward (training/alignment/rewards.py) -> weight; ``model:STAGE`` is the score of a reward
+    model that the recipe trains."""
     group: int = Field(default=4, ge=2)
-    """Answers sampled for each prompt."""
-    max_answer: int = Field(default=128, ge=1)
-    """Tokens of an answer."""
+    """Answers sampled for each prompt; the answers of a step are a multiple of it."""
     temperature: float = Field(default=1.0, gt=0)
     beta: float = Field(default=0.0, ge=0)
     """Weight of the divergence from the parent."""
     learning_rate: float = Field(default=1e-6, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _rewards_are_known(self) -> Grpo:
+        for name, weight in self.rewards.items():
+            if name not in CHECKED_REWARDS and not name.startswith(MODEL_REWARD):
+                known = ", ".join(CHECKED_REWARDS)
+                raise ValueError(f"rewards.{name}: known are {known} and {MODEL_REWARD}STAGE")
+            if not 0 < weight < float("inf"):
+                raise ValueError(f"rewards.{name}: a weight is above 0, not {weight}")
+        if not set(self.rewards) & set(CHECKED_REWARDS):
+            raise ValueError("rewards: one of them must be checkable, for the gates to compare")
+        if self.step_sequences % self.group:
+            raise ValueError(
+                f"processes x micro_batch x accumulation ({self.step_sequences}) is the number of "
+                f"answers in a step and must be a multiple of group ({self.group})"
+            )
+        return self
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Rewards that are models: reward -> stage."""
+        names = [name for name in self.rewards if name.startswith(MODEL_REWARD)]
+        return {name: name.removeprefix(MODEL_REWARD) for name in names}
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The model that is tuned, and the reward models."""
+        return tuple(dict.fromkeys((self.parent, *self.models.values())))

@@ -16,10 +16,12 @@ class Kind:
     Attributes:
         module: the module with ``train``, imported in the ranks only.
         logic: raise it when the same recipe and inputs give another result.
+        speaks: whether its model is a language model, to be scored as a checkpoint.
     """
 
     module: str
     logic: str = "1"
+    speaks: bool = True
 
 
 _ROOM = "tagarela_dagster.training"
@@ -30,7 +32,7 @@ KINDS: dict[str, Kind] = {
     "pretrain": Kind(f"{_ROOM}.pretraining.pretrain", logic="3"),
     "sft": Kind(f"{_ROOM}.alignment.sft", logic="2"),
     "preference": Kind(f"{_ROOM}.alignment.preference"),
-    "reward": Kind(f"{_ROOM}.alignment.reward"),
+    "reward": Kind(f"{_ROOM}.alignment.reward", speaks=False),
     "grpo": Kind(f"{_ROOM}.alignment.grpo"),
     "prune": Kind(f"{_ROOM}.pruning.prune"),
     "distill": Kind(f"{_ROOM}.pruning.distill"),

@@ -182,6 +182,8 @@ def _with_model(run: StageRun, result: dict[str, Any]) -> dict[str, Any]:
     """The result; a model that no loop published becomes the checkpoint ``final``, so that it is
     scored like any other."""
     folder = result["folders"].get(MODEL)
+    if not KINDS[run.section.kind].speaks:
+        return result
     if folder is None or folder.startswith(f"{checkpoints.CHECKPOINTS}/"):
         return result
     names = ("step", "loss", "tokens", "parameters")

@@ -7,16 +7,19 @@ from typing import Any
 import pytest
 
 from tagarela_dagster.training.alignment.conversations import (
-    InvalidConversationError,
-    check_messages,
+    check_conversation,
     fit,
     prepare_conversations,
 )
+from tagarela_dagster.training.alignment.rows import InvalidRowError
 from tagarela_dagster.training.launching.failure import TrainingError
 
 ASK = {"role": "user", "content": "Qual é a capital de Portugal?"}
 ANSWER = {"role": "assistant", "content": "A capital de Portugal é Lisboa."}
 RULE = {"role": "system", "content": "Responde em português."}
+
+
+MARKS = ("<|fim|>", "<|sistema|>")
 
 
 def line(*messages: Any) -> bytes:
@@ -32,7 +35,7 @@ def words(messages: list[dict[str, str]]) -> int:
     [
         (b'{"messages": [', "not_json"),
         (b"[" * 100_000, "not_json"),
-        (b"[]", "no_messages"),
+        (b"[]", "not_an_object"),
         (b'{"text": "sem conversa"}', "no_messages"),
         (line(), "no_messages"),
         (line(ASK), "turns_out_of_order"),
@@ -49,21 +52,21 @@ def words(messages: list[dict[str, str]]) -> int:
     ],
 )
 def test_what_is_no_conversation_is_named(content: bytes, reason: str) -> None:
-    with pytest.raises(InvalidConversationError, match=f"^{reason}$"):
-        check_messages(content)
+    with pytest.raises(InvalidRowError, match=f"^{reason}$"):
+        check_conversation(content, MARKS)
 
 
 def test_a_conversation_may_open_with_a_system_message() -> None:
-    assert check_messages(line(RULE, ASK, ANSWER)) == [RULE, ASK, ANSWER]
+    assert check_conversation(line(RULE, ASK, ANSWER)) == [RULE, ASK, ANSWER]
 
 
 def test_a_long_conversation_loses_its_last_turns_and_never_half_of_one() -> None:
     long = [RULE, ASK, ANSWER, ASK, ANSWER]
     assert fit(long, 27, words) == long
     assert fit(long, 26, words) == [RULE, ASK, ANSWER]
-    with pytest.raises(InvalidConversationError, match="^too_long$"):
+    with pytest.raises(InvalidRowError, match="^too_long$"):
         fit(long, 14, words)
-    with pytest.raises(InvalidConversationError, match="^too_long$"):
+    with pytest.raises(InvalidRowError, match="^too_long$"):
         fit([ASK, ANSWER], 3, words)
 
 
@@ -76,8 +79,12 @@ def test_bad_lines_are_quarantined_with_their_place_and_the_good_ones_go_on(
     data.write_bytes(b"\n".join(lines))
     out, quarantine = tmp_path / "out.jsonl", tmp_path / "quarantine.jsonl"
     counts = prepare_conversations(data, out, quarantine, 100, words)
-    assert (counts.read, counts.kept, counts.shortened) == (5, 2, 0)
-    assert dict(counts.quarantined) == {"not_json": 2, "turns_out_of_order": 1}
+    assert counts == {
+        "rows_read": 5,
+        "rows_kept": 2,
+        "rows_shortened": 0,
+        "rows_quarantined": {"not_json": 2, "turns_out_of_order": 1},
+    }
     assert [json.loads(row) for row in out.read_text().splitlines()] == [
         {"messages": [ASK, ANSWER]}
     ] * 2
@@ -91,11 +98,11 @@ def test_bad_lines_are_quarantined_with_their_place_and_the_good_ones_go_on(
 def test_a_line_without_end_is_quarantined_without_being_read_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tagarela_dagster.training.alignment.conversations.MAX_LINE_BYTES", 200)
+    monkeypatch.setattr("tagarela_dagster.training.alignment.rows.MAX_LINE_BYTES", 200)
     data = tmp_path / "conversas.jsonl"
     data.write_bytes(b"x" * 1000 + b"\n" + line(ASK, ANSWER) + b"\n" + b"y" * 201)
     counts = prepare_conversations(data, tmp_path / "out", tmp_path / "bad", 100, words)
-    assert (counts.kept, dict(counts.quarantined)) == (1, {"line_too_long": 2})
+    assert (counts["rows_kept"], counts["rows_quarantined"]) == (1, {"line_too_long": 2})
     rows = [json.loads(row) for row in (tmp_path / "bad").read_text().splitlines()]
     assert [row["offset"] for row in rows] == [0, 1002 + len(line(ASK, ANSWER))]
 
@@ -105,5 +112,5 @@ def test_a_file_without_any_conversation_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="there is no file"):
         prepare_conversations(data, tmp_path / "out", tmp_path / "bad", 100, words)
     data.write_bytes(b"{}\n")
-    with pytest.raises(TrainingError, match="no usable conversation among 1 lines"):
+    with pytest.raises(TrainingError, match="no usable row to train among 1 lines"):
         prepare_conversations(data, tmp_path / "out", tmp_path / "bad", 100, words)
