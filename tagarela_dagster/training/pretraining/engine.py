@@ -98,7 +98,7 @@ def start_engine(model: Any, section: Any, optimizer: Any = None) -> Any:
     _check_weights(model, section)
     check_offload(section)
     if section.activation_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.activation_checkpointing_enable({"use_reentrant": False})
     optimizer = optimizer or optimizers.build_optimizer(model, section)
     engine, *_ = deepspeed.initialize(
         model=model,

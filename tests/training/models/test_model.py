@@ -8,10 +8,13 @@ import torch
 
 from tagarela_dagster.recipe.tokens import Tokenizer
 from tagarela_dagster.recipe.training import Model
+from tagarela_dagster.training.launching.failure import TrainingError
 from tagarela_dagster.training.models.model import (
     build_model,
+    choose_attention,
     count_parameters,
     load_tokenizer,
+    model_config,
     parameter_groups,
 )
 from tagarela_dagster.training.tokens.tokenizer import train_tokenizer
@@ -32,26 +35,62 @@ def shape(architecture: str, **more: Any) -> Model:
     return Model.model_validate({"architecture": architecture, **values, **more})
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+IN_USE = [
+    ("llama", "sdpa", {}),
+    ("llama", "eager", {}),
+    ("llama", "sdpa", {"kv_heads": 1}),
+    ("llama", "eager", {"kv_heads": 1}),
+    ("gpt_neo", "eager", {}),
+]
+"""Architecture, attention, shape: what a recipe can ask for on a CPU."""
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize(("architecture", "attention", "more"), IN_USE)
 def test_a_document_does_not_see_its_neighbours_in_a_sequence(
-    architecture: str, tokenizer: Any
+    architecture: str, attention: str, more: dict[str, Any], checkpointing: bool, tokenizer: Any
 ) -> None:
-    model = build_model(shape(architecture), tokenizer, seed=1).eval()
+    model: Any = build_model(shape(architecture, **more), tokenizer, 1, attention).train()
+    assert model.config._attn_implementation == attention
+    if checkpointing:
+        model.activation_checkpointing_enable({"use_reentrant": False})
+        assert model.is_activation_checkpointing
     positions = torch.cat([torch.arange(20), torch.arange(25), torch.arange(19)])[None]
     tokens = torch.arange(10, 74)[None]
     changed = tokens.clone()
     changed[0, 30] = 200
-    with torch.no_grad():
-        before = model(input_ids=tokens, position_ids=positions, use_cache=False).logits[0]
-        after = model(input_ids=changed, position_ids=positions, use_cache=False).logits[0]
+
+    def logits_of(tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        return model(input_ids=tokens, position_ids=positions, use_cache=False).logits[0]
+
+    before, after = logits_of(tokens, positions), logits_of(changed, positions)
     moved = (before - after).abs().amax(-1)
     assert moved[:30].max() == 0
     assert moved[30:38].min() > 1e-4, "the document itself must see the change"
     assert moved[45:].max() == 0
-    alone = torch.arange(19)[None]
-    with torch.no_grad():
-        single = model(input_ids=tokens[:, 45:], position_ids=alone, use_cache=False).logits[0]
+    single = logits_of(tokens[:, 45:], torch.arange(19)[None])
     torch.testing.assert_close(single, before[45:], atol=1e-6, rtol=1e-5)
+    # The loss of the first and the last document, and what it teaches, come from them alone.
+    gradients = []
+    for found, given in ((before, tokens), (after, changed)):
+        model.zero_grad()
+        losses = torch.nn.functional.cross_entropy(found[:-1], given[0, 1:], reduction="none")
+        (losses[:19].sum() + losses[45:].sum()).backward()
+        gradients.append([p.grad.clone() for p in model.parameters()])
+    assert all(torch.equal(one, other) for one, other in zip(*gradients, strict=True))
+
+
+def test_attention_is_the_best_that_there_is_and_what_cannot_be_had_is_refused(
+    tokenizer: Any,
+) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("a GPU may have flash attention")
+    llama, neo = (model_config(shape(name), tokenizer) for name in ARCHITECTURES)
+    assert (choose_attention(llama, "auto"), choose_attention(neo, "auto")) == ("sdpa", "eager")
+    with pytest.raises(TrainingError, match="sdpa cannot be had for gpt_neo here; .* are eager"):
+        choose_attention(neo, "sdpa")
+    with pytest.raises(TrainingError, match="possible are sdpa, eager"):
+        choose_attention(llama, "flash_attention_2")
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -61,6 +100,22 @@ def test_the_same_seed_gives_the_same_weights(architecture: str, tokenizer: Any)
     )
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
+    torch.manual_seed(99)
+    state = torch.get_rng_state()
+    build_model(shape(architecture), tokenizer, 1)
+    assert torch.equal(torch.get_rng_state(), state), "nor are other random numbers touched"
+
+
+def test_weights_are_drawn_as_the_architecture_says(tokenizer: Any) -> None:
+    model = build_model(shape("llama", hidden=128), tokenizer, seed=1)
+    matrices = {
+        n: p.detach() for n, p in model.named_parameters() if p.dim() == 2 and "embed" not in n
+    }
+    for name, matrix in matrices.items():
+        assert float(matrix.std()) == pytest.approx(0.02, rel=0.05), name
+        assert abs(float(matrix.mean())) < 0.001, name
+    assert len({float(matrix[0, 0]) for matrix in matrices.values()}) == len(matrices)
+    assert all((p == 1).all() for n, p in model.named_parameters() if "norm" in n)
 
 
 def test_a_llama_has_the_parameters_that_its_shape_says(tokenizer: Any) -> None:
