@@ -103,11 +103,13 @@ class Cluster:
         return "\n".join(ends or ["(none is left to ask)"])
 
     def _log(self, pod: str, lines: int) -> list[str]:
-        namespace = self.settings.namespace
-        log = self._or_none(
-            lambda: self.core.read_namespaced_pod_log(pod, namespace, tail_lines=lines)
+        # Left to itself, the client makes the text the repr of its bytes.
+        answer = self._or_none(
+            lambda: self.core.read_namespaced_pod_log(
+                pod, self.settings.namespace, tail_lines=lines, _preload_content=False
+            )
         )
-        return (log or "(no log)").splitlines()
+        return answer.data.decode("utf-8", "replace").splitlines() if answer else ["(no log)"]
 
     def delete(self, name: str, wait_seconds: float) -> None:
         """Delete a Job with its pods and its Service, and wait until they are gone."""

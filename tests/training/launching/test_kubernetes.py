@@ -132,35 +132,45 @@ def test_an_evicted_pod_has_all_ranks_save_and_the_next_job_goes_on(
     assert not api.jobs and not api.services and not (run / "kubernetes.json").exists()
 
 
-@pytest.mark.train
-def test_a_failure_says_why_and_an_interrupted_launcher_deletes_the_job(
+def leave_job(api: Api, run: Path, script: str) -> None:
+    """A Job of an earlier launcher; its pods run ``script`` instead of ranks."""
+    left = manifest(Kubernetes(image="i", claim="c", mount="/", nodes=2), run)
+    command = [sys.executable, "-c", script, str(run)]
+    left["spec"]["template"]["spec"]["containers"][0]["command"] = command
+    api.create_job(left)
+    run.mkdir()
+    (run / "kubernetes.json").write_text(json.dumps({"name": "tagarela-0a1b-0"}))
+
+
+def test_a_failure_shows_how_each_pod_ended_and_the_end_of_its_log(
     api: Api, tmp_path: Path
 ) -> None:
-    run = tmp_path / "run"
-    run.mkdir()
-    with pytest.raises(TrainingError, match="^the loss is nan: lower learning_rate\nJob tagarela"):
-        run_ranks(MODULE, [str(run), "9", "0.1", "fail"], run=run, processes=2)
-    assert not api.jobs
+    leave_job(api, tmp_path / "run", "print('sem memória'); raise SystemExit(3)")
+    with pytest.raises(TrainingError, match="Job tagarela-0a1b-0 failed; the log is") as failure:
+        run_ranks(MODULE, ["unused"], run=tmp_path / "run", processes=2)
+    lines = str(failure.value).splitlines()
+    assert lines[1:3] == ["tagarela-0a1b-0-0-abcde Failed: Error (status 3)", "sem memória"]
+    assert not api.jobs and not (tmp_path / "run" / "kubernetes.json").exists()
+
+
+def test_an_interrupted_launcher_deletes_the_job_and_waits_until_it_is_gone(
+    api: Api, tmp_path: Path
+) -> None:
+    leave_job(api, tmp_path / "run", "import time; time.sleep(600)")
 
     def interrupt() -> None:
-        if steps(run)[6:]:
-            raise KeyboardInterrupt
+        raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_ranks(MODULE, [str(run), "1000", "0.1"], run=run, processes=2, on_poll=interrupt)
-    assert not api.jobs and wait_until_gone(run, 5) == {}
+        run_ranks(MODULE, ["unused"], run=tmp_path / "run", processes=2, on_poll=interrupt)
+    assert not api.jobs and wait_until_gone(tmp_path / "run", 5) == {}
 
 
 def test_a_job_that_a_killed_launcher_left_is_followed_even_if_the_cluster_is_away_for_a_while(
     api: Api, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    run.mkdir()
-    command = [sys.executable, "-c", "import time; time.sleep(3)"]
-    left = manifest(Kubernetes(image="i", claim="c", mount="/", nodes=2), run)
-    left["spec"]["template"]["spec"]["containers"][0]["command"] = command
-    api.create_job(left)
-    (run / "kubernetes.json").write_text(json.dumps({"name": "tagarela-0a1b-0"}))
+    leave_job(api, run, "import time; time.sleep(3)")
     api.down = True
     threading.Timer(1, lambda: setattr(api, "down", False)).start()
     started = time.monotonic()
