@@ -8,6 +8,7 @@ TEACHES: dict[str, tuple[str, ...]] = {
     "demo": ("Run the whole road", "ledger and the scores", "Run it again", "--recipe"),
     "ui": ("Ctrl-C ends both", "03:00", "no login", "--port"),
     "materialize": ("missing or stale", "+clean", "tokenizer+", "oscar@2023-06", "--scale"),
+    "plan": ("Plan every training", "hours, energy, disk", "Exit code 1", "--cluster", "--mfu"),
     "ledger": (
         "{stage, source, snapshot, documents_in, documents_kept, dropped: {reason: documents}, "
         "bytes_in, bytes_kept}",

@@ -60,16 +60,17 @@ def whole(
     rank: int = 0,
     adapter_width: int = 4,
 ) -> int:
-    """Bytes a token over all blocks at the peak of the backward pass.
+    """Bytes a token over all blocks at the peak, which is where the loss begins.
 
-    Beside what is kept, one block's gradients are at work. With checkpointing only each block's
-    input is kept, and one block at a time is computed again.
+    With checkpointing only each block's input is kept, and one block at a time is computed again.
+    Where scores are kept, their gradients stand beside those of one block.
     """
     block = layer(shape, context, width, fused=fused)
     block += adapter(shape, rank, width, adapter_width) if rank else 0
+    work = 0 if fused and shape.gated else 4 * context * shape.heads
     if checkpointing:
-        return shape.layers * width * shape.hidden + 2 * block
-    return (shape.layers + 1) * block
+        return shape.layers * width * shape.hidden + block + work
+    return shape.layers * block + work
 
 
 def loss(

@@ -122,8 +122,7 @@ def predict(shape: Shape, setting: Setting) -> Memory:
     frozen = 0 if full else frozen_bytes(shape, setting)
     share = trained / (world if stage else 1)
     weights = e * trained / (world if stage == 3 else 1)
-    held = frozen + setting.beside
-    held /= world if stage == 3 else 1
+    held: float = (frozen + setting.beside) / (world if stage == 3 else 1)
     gradients = e * (trained if stage == 1 and setting.accumulation > 1 else share)
     master = 0 if stage == 0 and e == 4 else 4 * share
     muon = shape.linear if setting.muon and full else 0
@@ -148,10 +147,10 @@ def predict(shape: Shape, setting: Setting) -> Memory:
     if setting.offload_optimizer != "none":
         where = "host" if setting.offload_optimizer == "cpu" else "nvme"
         host |= {"optimizer": states, "gradients": 4 * share} if where == "host" else {}
-        states = gradients = 0
+        states = gradients = 0.0
     if setting.offload_parameters != "none":
         host |= {"weights": weights + held} if setting.offload_parameters == "cpu" else {}
-        weights = held = 0
+        weights = held = 0.0
     if setting.device == "cpu":
         host = {}  # the same memory
     return Memory(

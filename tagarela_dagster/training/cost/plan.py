@@ -5,18 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tagarela_dagster.recipe.alignment import Tuned
 from tagarela_dagster.recipe.model import Recipe
-from tagarela_dagster.recipe.pretraining import Pretrain
 from tagarela_dagster.recipe.stage import Distributed
 from tagarela_dagster.training.cost.clusters import Cluster, Speed, assumed_speed
 from tagarela_dagster.training.cost.energy import grid_intensity
 from tagarela_dagster.training.cost.fitting import Fit, fit
-from tagarela_dagster.training.cost.memory import Setting
-from tagarela_dagster.training.cost.stages import PAIRED, Work, adapted, vocabulary, works
+from tagarela_dagster.training.cost.room import adapted, stage_setting
+from tagarela_dagster.training.cost.stages import Work, vocabulary, works
 from tagarela_dagster.training.launching.failure import TrainingError
-from tagarela_dagster.training.pretraining.layout import layout
-from tagarela_dagster.training.pretraining.losses import CHUNK
 
 
 @dataclass
@@ -138,7 +134,10 @@ def _plan(work: Work, cluster: Cluster, mfu: float | None, intensity: float | No
         return plan
     plan.world = min(work.stage.processes, cluster.devices)
     try:
-        setting = _setting(work, plan.world, cluster)
+        device = "cuda" if cluster.device else "cpu"
+        setting = stage_setting(
+            work.stage, work.trains, plan.world, work.context, device, beside=work.beside
+        )
     except TrainingError as error:
         plan.problems.append(str(error))
         return plan
@@ -153,38 +152,6 @@ def _plan(work: Work, cluster: Cluster, mfu: float | None, intensity: float | No
     plan.disk = _disk(work)
     _time(plan, cluster, mfu, intensity)
     return plan
-
-
-def _setting(work: Work, world: int, cluster: Cluster) -> Setting:
-    stage, shape = work.stage, work.trains
-    assert isinstance(stage, Distributed)
-    assert shape is not None
-    divided = layout(stage, world)
-    method, rank = adapted(stage)
-    lora = getattr(stage, "lora", None)
-    width = {"bf16": 2, "fp32": 4}[stage.precision]
-    return Setting(
-        world=world,
-        micro_batch=divided.micro_batch,
-        accumulation=divided.accumulation,
-        context=work.context,
-        zero_stage=stage.zero_stage,
-        precision=stage.precision,
-        checkpointing=stage.activation_checkpointing,
-        offload_optimizer=stage.offload.optimizer,
-        offload_parameters=stage.offload.parameters,
-        method=method,  # type: ignore[arg-type]
-        rank=rank,
-        # DeepSpeed's bf16 takes the adapter with it; TRL leaves it in fp32.
-        adapter_width=4 if isinstance(stage, Tuned) else width,
-        double_quantisation=bool(lora and lora.double_quantisation),
-        fused=shape.gated and stage.attention != "eager",
-        sequences=2 if isinstance(stage, PAIRED) else 1,
-        loss_chunk=None if isinstance(stage, Tuned) else CHUNK,
-        beside=width * work.beside,
-        muon=isinstance(stage, Pretrain) and stage.optimizer == "muon",
-        device="cuda" if cluster.device else "cpu",
-    )
 
 
 def _time(plan: StagePlan, cluster: Cluster, mfu: float | None, intensity: float | None) -> None:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tagarela_dagster.recipe.stage import Lora
+from tagarela_dagster.recipe.stage import Lora, Method
 from tagarela_dagster.training.cost import flops
 from tagarela_dagster.training.cost.energy import EnergyMeter
 from tagarela_dagster.training.cost.measured import measured_memory
@@ -99,7 +99,7 @@ def _operations(
     except UnknownShape as error:
         return None, f"no MFU: {error}"
     lora: Lora = getattr(section, "lora", Lora())
-    method = getattr(section, "method", "full")
+    method: Method = getattr(section, "method", "full")
     return flops.training(shape, context or shape.context, method, lora.rank), None
 
 

@@ -16,15 +16,13 @@ from tagarela_dagster.recipe.pretraining import Pretrain
 from tagarela_dagster.recipe.pruning import Distill, Prune
 from tagarela_dagster.recipe.stage import Distributed, Stage
 from tagarela_dagster.training.cost import flops
+from tagarela_dagster.training.cost.room import PAIRED, adapted
 from tagarela_dagster.training.cost.shape import (
     Shape,
     UnknownShape,
     model_shape,
     named_shape,
 )
-
-PAIRED = (Preference, Reward)
-"""Kinds whose items are two sequences, a chosen answer and a rejected one."""
 
 
 @dataclass
@@ -61,12 +59,6 @@ class Work:
         method, rank = adapted(self.stage)
         full = method == "full"
         return self.trains.parameters if full else flops.adapter_parameters(self.trains, rank)
-
-
-def adapted(stage: Stage) -> tuple[str, int]:
-    """How a stage adapts weights, and the rank of its adapter (0 without)."""
-    method = getattr(stage, "method", "full") if isinstance(stage, Pretrain | Tuned) else "full"
-    return method, stage.lora.rank if method != "full" else 0  # type: ignore[attr-defined]
 
 
 def works(recipe: Recipe) -> dict[str, Work]:
@@ -142,7 +134,7 @@ def _measure(recipe: Recipe, work: Work, found: dict[str, Work]) -> None:
     if shape is None:
         return
     method, rank = adapted(stage)
-    work.flops = flops.training(shape, work.context, method, rank)  # type: ignore[arg-type]
+    work.flops = flops.training(shape, work.context, method, rank)
     _others(work, stage, found)
     _check(recipe, work, shape)
 

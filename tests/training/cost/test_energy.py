@@ -9,13 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from tagarela_dagster.training.cost import energy
-from tagarela_dagster.training.cost.energy import (
-    ENERGY_NAME,
-    Energy,
-    EnergyMeter,
-    grid_intensity,
-    read_energy,
-)
+from tagarela_dagster.training.cost.energy import EnergyMeter, grid_intensity
+from tagarela_dagster.training.cost.energy_record import ENERGY_NAME, Energy, read_energy
 from tagarela_dagster.training.cost.peaks import named_device
 from tagarela_dagster.training.cost.plausibility import check_energy
 

@@ -4,14 +4,17 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tagarela_dagster.recipe.pretraining import Pretrain
 from tagarela_dagster.training.cost.fitting import fit, require_fit
 from tagarela_dagster.training.cost.flops import adapter_parameters
 from tagarela_dagster.training.cost.memory import Setting, frozen_bytes, predict
 from tagarela_dagster.training.cost.peaks import GIB
+from tagarela_dagster.training.cost.room import require_room
 from tagarela_dagster.training.cost.shape import config_shape, named_shape
 from tagarela_dagster.training.launching.failure import TrainingError
 from tests.training.cost import zero_ranks
@@ -124,7 +127,7 @@ def test_what_cannot_fit_is_refused_with_the_arithmetic_and_a_way_out() -> None:
         require_fit(LLAMA, setting, int(39.4 * GIB))
     said = str(refused.value)
     assert "of 39.4 GiB a rank; this fits: " in said
-    assert "  weights             12.55 GiB" in said
+    assert "weights              12.55 GiB" in said
     found = fit(LLAMA, setting, int(39.4 * GIB))
     assert found.proposal is not None
     assert fit(LLAMA, found.proposal, int(39.4 * GIB)).fits
@@ -158,3 +161,14 @@ def test_a_host_that_is_too_small_is_a_plan_that_does_not_fit() -> None:
     found = fit(LLAMA, setting, 80 * GIB, host=16 * GIB)
     assert not found.fits
     assert "host: 25.1 GiB of 16.0 GiB" in found.sentence
+
+
+def test_a_rank_refuses_before_it_allocates() -> None:
+    import torch
+
+    section = Pretrain(processes=2, micro_batch=4, precision="bf16")
+    tiny = config_shape({"model_type": "llama", **zero_ranks.SHAPE})
+    assert require_room(section, tiny, 2, 64, torch.device("cpu")).total < GIB
+    huge = replace(LLAMA, layers=3200)
+    with pytest.raises(TrainingError, match="this training does not fit: needs"):
+        require_room(section, huge, 2, 1024, torch.device("cpu"))
