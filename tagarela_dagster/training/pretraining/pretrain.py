@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tagarela_dagster.training.checkpointing import checkpoints
@@ -34,7 +35,6 @@ def train(run: StageRun, loss: Callable[[Any], Loss] | None = None) -> dict[str,
     import torch.distributed as dist
 
     from tagarela_dagster.training.checkpointing.export import verify_export
-    from tagarela_dagster.training.checkpointing.saver import Saver
     from tagarela_dagster.training.models.model import count_parameters, load_tokenizer
     from tagarela_dagster.training.pretraining.data import Batches
     from tagarela_dagster.training.pretraining.engine import start_engine
@@ -51,27 +51,8 @@ def train(run: StageRun, loss: Callable[[Any], Loss] | None = None) -> dict[str,
     engine = start_engine(model, section)
 
     rows = resumed(engine, run)
-    metrics = Metrics(run.out) if rank == 0 else None
-    trackers = (
-        open_trackers(run.out, f"{run.recipe.name}/{run.name}", run.recipe.section(run.name))
-        if metrics
-        else None
-    )
-    saver = Saver(engine, tokenizer, run.out, section)
-
-    def on_step(row: dict[str, Any]) -> None:
-        if metrics and trackers:
-            metrics.write(row)
-            trackers.write(row)
-        saver.check()
-        if "tokens_per_cell" in row:
-            record = {name: row[name] for name in ("step", "loss", "tokens", "tokens_per_source")}
-            saver.save({**record, "parameters": parameters})
-
-    with saver:
+    with recorded(run, engine, tokenizer, parameters) as on_step:
         Loop(engine, batches, section, rows, on_step, loss and loss(engine)).run()
-    if trackers:
-        trackers.close()
     dist.barrier()
     difference = verify_export(checkpoints.published(run.out)[-1], engine, tokenizer)
     if rank:
@@ -114,6 +95,39 @@ def resumed(engine: Any, run: StageRun) -> list[dict[str, Any]]:
         raise TrainingError(f"{run.out}/metrics.jsonl lacks steps: remove {run.out}, start again")
     logger.info("rank %d of %d from step %d", dist.get_rank(), dist.get_world_size(), done)
     return rows
+
+
+@contextmanager
+def recorded(
+    run: StageRun, engine: Any, tokenizer: Any, parameters: int
+) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """What a loop calls after each step: writes its line, and saves a checkpoint where it is one.
+    Every rank calls this; the last checkpoint is published when it is left."""
+    import torch.distributed as dist
+
+    from tagarela_dagster.training.checkpointing.saver import Saver
+
+    metrics = Metrics(run.out) if dist.get_rank() == 0 else None
+    trackers = (
+        open_trackers(run.out, f"{run.recipe.name}/{run.name}", run.recipe.section(run.name))
+        if metrics
+        else None
+    )
+    saver = Saver(engine, tokenizer, run.out, run.section)
+
+    def on_step(row: dict[str, Any]) -> None:
+        if metrics and trackers:
+            metrics.write(row)
+            trackers.write(row)
+        saver.check()
+        if "tokens_per_cell" in row:
+            record = {name: row[name] for name in ("step", "loss", "tokens", "tokens_per_source")}
+            saver.save({**record, "parameters": parameters})
+
+    with saver:
+        yield on_step
+    if trackers:
+        trackers.close()
 
 
 def starting_model(run: StageRun, tokenizer: Any) -> Any:

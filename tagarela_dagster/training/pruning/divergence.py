@@ -58,7 +58,7 @@ def _function() -> Any:
         """Takes the gradients in the forward pass, where each chunk's logits are at hand."""
 
         @staticmethod
-        def forward(  # type: ignore[override]
+        def forward(
             ctx: Any,
             hidden: torch.Tensor,
             weight: torch.Tensor,
@@ -68,7 +68,7 @@ def _function() -> Any:
         ) -> tuple[torch.Tensor, torch.Tensor]:
             teacher_hidden, teacher_head, share, temperature, z_loss, chunk = settings
             for_hidden, for_weight, for_bias = ctx.needs_input_grad[:3]
-            fp32 = {"dtype": torch.float32, "device": hidden.device}
+            fp32: dict[str, Any] = {"dtype": torch.float32, "device": hidden.device}
             sums, penalty = torch.zeros(2, **fp32), torch.zeros((), **fp32)
             d_hidden = torch.empty_like(hidden) if for_hidden else None
             d_weight = torch.zeros(weight.shape, **fp32) if for_weight else None
@@ -108,7 +108,7 @@ def _function() -> Any:
             return objective, sums
 
         @staticmethod
-        def backward(ctx: Any, *slopes: torch.Tensor) -> Any:  # type: ignore[override]
+        def backward(ctx: Any, *slopes: torch.Tensor) -> Any:
             slope = slopes[0]
             d_hidden, d_weight, d_bias = ctx.gradients
             ctx.gradients = None

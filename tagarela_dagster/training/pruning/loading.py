@@ -152,6 +152,10 @@ class DynamicBatches(Batches):
             }
             self._known.notify_all()
 
+    def reopen(self, done: int, window: Window) -> None:
+        """Open the window of the step after ``done`` steps; the last one's when all are done."""
+        self.open(min(done, self.steps - 1) // self.every * self.every, window)
+
     def change(self, step: int, losses: Numbers) -> Window:
         """Change the shares after step ``step`` (from 1), the last of its window, and open the
         next."""

@@ -113,9 +113,11 @@ class PruneLoop(Loop):
 
     def losses_by_source(self, masks: str) -> Numbers:
         """Loss on each source's probe; every rank calls this."""
+        batches = self.batches
+        assert isinstance(batches, DynamicBatches)
         return {
-            source: self.masked_loss.measure(self.engine, self.batches.probe(source), masks)
-            for source in self.batches.probes
+            source: self.masked_loss.measure(self.engine, batches.probe(source), masks)
+            for source in batches.probes
         }
 
     def _stop(self) -> None:

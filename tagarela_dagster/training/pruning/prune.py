@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tagarela_dagster.training.checkpointing import checkpoints
 from tagarela_dagster.training.mixing.account import reconcile
-from tagarela_dagster.training.tracking.metrics import Metrics, read_metrics
+from tagarela_dagster.training.tracking.metrics import read_metrics
 
 if TYPE_CHECKING:
     from tagarela_dagster.training.mixing.sampler import Sampler
@@ -26,10 +26,10 @@ def train(run: StageRun) -> dict[str, Any]:
     import torch.distributed as dist
 
     from tagarela_dagster.training.checkpointing.export import verify_export
-    from tagarela_dagster.training.checkpointing.saver import Saver
     from tagarela_dagster.training.models.model import load_tokenizer
     from tagarela_dagster.training.pretraining.pretrain import (
         open_mixture,
+        recorded,
         resumed,
         starting_model,
     )
@@ -49,21 +49,11 @@ def train(run: StageRun) -> dict[str, Any]:
     )
     engine = _start(masked, section)
     rows = resumed(engine, run)
-    metrics = Metrics(run.out) if rank == 0 else None
-    saver = Saver(engine, tokenizer, run.out, section)
     parameters = _parameters(masked)
-
-    def on_step(row: dict[str, Any]) -> None:
-        if metrics:
-            metrics.write(row)
-        saver.check()
-        if "tokens_per_cell" in row:
-            record = {name: row[name] for name in ("step", "loss", "tokens", "tokens_per_source")}
-            saver.save({**record, "parameters": parameters["after"]})
-
-    loop = PruneLoop(engine, batches, section, rows, on_step, MaskedLoss(masked, section.z_loss))
-    reference = _open(loop, rows)
-    with saver:
+    with recorded(run, engine, tokenizer, parameters["after"]) as on_step:
+        loss = MaskedLoss(masked, section.z_loss)
+        loop = PruneLoop(engine, batches, section, rows, on_step, loss)
+        reference = _open(loop, rows)
         loop.run()
     dist.barrier()
     difference = verify_export(checkpoints.published(run.out)[-1], engine, tokenizer)
@@ -113,7 +103,7 @@ def _open(loop: PruneLoop, rows: list[dict[str, Any]]) -> dict[str, float]:
         return {}
     # Before the first step the model without masks is the parent.
     window = Window.from_row(rows[-1]) if done else batches.start(loop.losses_by_source("none"))
-    batches.open(done // batches.every * batches.every, window)
+    batches.reopen(done, window)
     return window.reference
 
 

@@ -67,8 +67,13 @@ def test_a_window_is_the_same_whoever_opens_it_and_ranks_share_its_steps(tmp_pat
     assert sum(alone.due().values()) == 24 * sampler.context
     tokens = {int(row[0]) for batches in ranks for b in batches.step(4) for row in b.tokens}
     assert tokens == {int(sampler.sequence(k).tokens[0]) for k in alone.sequences(4)}
+    alone.change(6, {"mar": 5.0, "rio": 5.0})
+    whole = alone.due()
+    alone.reopen(8, Window(**alone.told))
+    assert alone.due() == whole, "a run whose steps are all done opens its last window again"
+    assert sum(whole.values()) == 32 * sampler.context
     alone.stop()
-    assert alone.step(7), "who waits for a window that never opens is let go"
+    assert alone.step(2), "who waits for a window that never opens is let go"
 
 
 def test_a_reserve_that_is_too_small_is_told_with_the_arithmetic(tmp_path: Path) -> None:
