@@ -170,7 +170,7 @@ def predict(shape: Shape, setting: Setting) -> Memory:
                 "logits": logits,
             }
         ),
-        step=int(4 * share if stage or e == 2 else 0) + int(gathered),
+        step=int(4 * share) if stage or e == 2 else 0,
         context=CONTEXT_BYTES[setting.device],
         host=_whole(host),
     )
