@@ -31,13 +31,13 @@ from tagarela_dagster.provenance.files import atomic_write
 from tagarela_dagster.provenance.fingerprint import hash_file
 from tagarela_dagster.recipe import Recipe, load_recipe
 from tagarela_dagster.recipe.stage import Distributed, Stage
+from tagarela_dagster.training.alignment.states import last_step
 from tagarela_dagster.training.checkpointing import checkpoints
 from tagarela_dagster.training.kinds import KINDS
 from tagarela_dagster.training.launching import run_folder
 from tagarela_dagster.training.launching.backend import is_rank, is_running, run_ranks
 from tagarela_dagster.training.launching.entry import launched, log_to_stdout, training_parser
 from tagarela_dagster.training.launching.failure import TrainingError, told
-from tagarela_dagster.training.launching.processes import end_with_supervisor
 from tagarela_dagster.training.mixing.mixture import PLAN_NAME
 from tagarela_dagster.training.tokens.tokenizer import TOKENIZER_FILE
 from tagarela_dagster.training.tracking.metrics import rewind_metrics
@@ -106,7 +106,9 @@ def run_stage(run: StageRun, on_poll: OnPoll | None = None) -> dict[str, Any]:
     Raises:
         TrainingError: the run folder belongs to another run, or training failed.
     """
-    if not is_running(run.out):
+    if is_running(run.out):
+        run_folder.claim_run(run.out, run.config())
+    else:
         _prepare(run)
     if run_folder.read_result(run.out) is None:
         recipe = run.out / RECIPE_NAME
@@ -132,7 +134,8 @@ def _prepare(run: StageRun) -> None:
         checkpoints.remove_incomplete(run.out)
         if run_folder.read_result(run.out) is None:
             # Whoever follows the run must not see steps that it is about to train again.
-            rewind_metrics(run.out, checkpoints.resumable_step(run.out))
+            done = max(checkpoints.resumable_step(run.out), last_step(run.out))
+            rewind_metrics(run.out, done)
     finally:
         lock.release()
 
@@ -230,8 +233,6 @@ def main(arguments: list[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     log_to_stdout()
-    if is_rank():
-        end_with_supervisor()
     with told():
         recipe = load_recipe(given.recipe, given.scale)
         if given.stage not in recipe.training.all_stages:
