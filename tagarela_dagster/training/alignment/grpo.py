@@ -26,8 +26,8 @@ from tagarela_dagster.training.alignment.rewards import REWARDS, score
 from tagarela_dagster.training.alignment.rows import screen
 from tagarela_dagster.training.alignment.samples import SAMPLES, answers, compare
 from tagarela_dagster.training.alignment.tuning import (
-    accumulation,
     arguments,
+    attention,
     fit,
     on_first,
     ranks,
@@ -35,6 +35,7 @@ from tagarela_dagster.training.alignment.tuning import (
     steps_of,
 )
 from tagarela_dagster.training.launching.failure import TrainingError
+from tagarela_dagster.training.pretraining.layout import layout
 
 if TYPE_CHECKING:
     from tagarela_dagster.training.stage import StageRun
@@ -142,6 +143,7 @@ def _build_trainer(run: StageRun, parent: Parent, work: Path) -> Any:
         section.lora,
         train=full,
         zero_stage=section.zero_stage,
+        attention=attention(section, parent.folder),
         seed=run.recipe.seed,
     )
     functions = reward_functions(run)
@@ -158,7 +160,7 @@ def _build_trainer(run: StageRun, parent: Parent, work: Path) -> Any:
         max_completion_length=section.max_answer,
         temperature=section.temperature,
         beta=section.beta,
-        steps_per_generation=accumulation(section, world),
+        steps_per_generation=layout(section, world).accumulation,
         reward_weights=[section.rewards[name] for name in functions],
     )
     torch.manual_seed(run.recipe.seed)

@@ -22,7 +22,7 @@ from tagarela_dagster.training.alignment.chat_template import (
     choose_template,
     encode,
 )
-from tagarela_dagster.training.alignment.tuning import on_first, ranks
+from tagarela_dagster.training.alignment.tuning import attention, on_first, ranks
 from tagarela_dagster.training.launching.failure import TrainingError
 from tagarela_dagster.training.models.model import load_tokenizer, model_context
 
@@ -113,7 +113,7 @@ def with_new_tokens(parent: Parent, work: Path) -> Parent:
     )
 
 
-def load_for_tuning(run: StageRun, parent: Parent, attention: str | None = None) -> Any:
+def load_for_tuning(run: StageRun, parent: Parent) -> Any:
     """The parent's model, with adapter and trained role tokens where the method is lora or qlora.
 
     It is loaded whole on every rank before DeepSpeed divides it.
@@ -130,7 +130,7 @@ def load_for_tuning(run: StageRun, parent: Parent, attention: str | None = None)
         section.lora,
         train=full,
         zero_stage=section.zero_stage,
-        attention=attention,
+        attention=attention(section, parent.folder),
         seed=run.recipe.seed,
     )
     ids = parent.role_ids

@@ -22,6 +22,7 @@ from tagarela_dagster.training.alignment.rows import screen
 from tagarela_dagster.training.alignment.samples import SAMPLES, answers, compare, margins
 from tagarela_dagster.training.alignment.tuning import (
     arguments,
+    attention,
     fit,
     in_order,
     on_first,
@@ -110,6 +111,7 @@ def _build_trainer(run: StageRun, parent: Parent, work: Path) -> tuple[Any, int,
         section.lora,
         train=full,
         zero_stage=section.zero_stage,
+        attention=attention(section, parent.folder),
         seed=run.recipe.seed,
     )
     on_first(lambda: read_train(work) and None)  # one rank writes the cache that all read

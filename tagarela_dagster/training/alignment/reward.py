@@ -30,6 +30,7 @@ from tagarela_dagster.training.alignment.preference import (
 from tagarela_dagster.training.alignment.rows import Message
 from tagarela_dagster.training.alignment.tuning import (
     arguments,
+    attention,
     fit,
     in_order,
     on_first,
@@ -130,6 +131,7 @@ def _load(folder: Path, parent: Parent, section: Reward, seed: int, *, fp32: boo
         num_labels=1,
         dtype=torch_dtype("fp32" if fp32 else section.precision),
         use_safetensors=True,
+        attn_implementation=attention(section, parent.folder),
     )
     # The last token that is no padding is scored.
     model.config.pad_token_id = parent.tokenizer.pad_token_id

@@ -80,6 +80,11 @@ def published_states(run: Path) -> list[State]:
     return [State(path.parent, json.loads(path.read_text(encoding="utf-8"))) for path in manifests]
 
 
+def last_step(run: Path) -> int:
+    """Step of the newest state; 0 without one."""
+    return max((state.step for state in published_states(run)), default=0)
+
+
 def newest_state(run: Path, layout: dict[str, int]) -> State | None:
     """The state to go on from, verified; None to start at the beginning.
 

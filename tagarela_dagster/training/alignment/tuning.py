@@ -18,6 +18,8 @@ from tagarela_dagster.recipe.alignment import Tuned
 from tagarela_dagster.training.alignment.callbacks import journal, keeper
 from tagarela_dagster.training.alignment.states import newest_state, remove_incomplete_states
 from tagarela_dagster.training.launching.failure import TrainingError
+from tagarela_dagster.training.models.model import choose_attention
+from tagarela_dagster.training.pretraining.layout import Layout, layout
 from tagarela_dagster.training.tracking.metrics import read_metrics, rewind_metrics
 
 if TYPE_CHECKING:
@@ -68,17 +70,6 @@ def start_work(run: StageRun) -> Path:
     return work
 
 
-def accumulation(section: Tuned, world: int) -> int:
-    """Micro-batches of a rank in a step over ``world`` ranks. Raises TrainingError."""
-    micro_batches, rest = divmod(section.step_sequences, section.micro_batch * world)
-    if rest or not micro_batches:
-        raise TrainingError(
-            f"a step of {section.step_sequences} rows cannot be laid over {world} ranks with "
-            f"micro_batch {section.micro_batch}: lower micro_batch, or take another number of ranks"
-        )
-    return micro_batches
-
-
 def steps_of(section: Tuned, rows: int) -> int:
     """Steps that the recipe asks for, given the rows to train on."""
     if section.steps is not None:
@@ -102,13 +93,13 @@ def arguments(run: StageRun, work: Path, steps: int, *, resumable: bool = True) 
 
     section: Tuned = run.section
     cuda = torch.cuda.is_available()
-    _, world = ranks()
+    share = layout(section, ranks()[1])
     schedule = {"constant": "constant_with_warmup"}.get(section.schedule, section.schedule)
     return {
         "output_dir": str(work / "trainer"),
         "max_steps": steps,
-        "per_device_train_batch_size": section.micro_batch,
-        "gradient_accumulation_steps": accumulation(section, world),
+        "per_device_train_batch_size": share.micro_batch,
+        "gradient_accumulation_steps": share.accumulation,
         "learning_rate": section.learning_rate,
         "lr_scheduler_type": schedule,
         "warmup_steps": int(section.warmup_share * steps),
@@ -120,7 +111,7 @@ def arguments(run: StageRun, work: Path, steps: int, *, resumable: bool = True) 
         "use_cpu": not cuda,
         "bf16": section.precision == "bf16",
         "torch_compile": section.compile,
-        "deepspeed": deepspeed_config(section, accumulation(section, world)),
+        "deepspeed": deepspeed_config(section, share),
         "save_strategy": "steps" if resumable else "no",
         "save_steps": section.checkpoint_every,
         "logging_steps": 1,
@@ -131,7 +122,14 @@ def arguments(run: StageRun, work: Path, steps: int, *, resumable: bool = True) 
     }
 
 
-def deepspeed_config(section: Tuned, micro_batches: int) -> dict[str, Any]:
+def attention(section: Tuned, model: Path) -> str:
+    """Implementation of attention for a model folder. Raises TrainingError."""
+    from transformers import AutoConfig
+
+    return choose_attention(AutoConfig.from_pretrained(model), section.attention)
+
+
+def deepspeed_config(section: Tuned, share: Layout) -> dict[str, Any]:
     """DeepSpeed's configuration. Raises TrainingError for what tunings do not offer."""
     import torch
 
@@ -151,8 +149,8 @@ def deepspeed_config(section: Tuned, micro_batches: int) -> dict[str, Any]:
     if section.offload.parameters == "cpu" and section.zero_stage == 3:
         zero["offload_param"] = {"device": "cpu"}
     return {
-        "train_micro_batch_size_per_gpu": section.micro_batch,
-        "gradient_accumulation_steps": micro_batches,
+        "train_micro_batch_size_per_gpu": share.micro_batch,
+        "gradient_accumulation_steps": share.accumulation,
         "gradient_clipping": CLIP,
         "bf16": {"enabled": section.precision == "bf16"},
         "zero_optimization": zero,
@@ -178,9 +176,9 @@ def fit(trainer: Any, run: StageRun) -> dict[str, Any]:
 
     section: Tuned = run.section
     rank, world = ranks()
-    layout = {"world_size": world, "zero_stage": section.zero_stage}
+    shards = {"world_size": world, "zero_stage": section.zero_stage}
     resumable = str(trainer.args.save_strategy.value) == "steps"
-    state = newest_state(run.out, layout) if resumable else None
+    state = newest_state(run.out, shards) if resumable else None
     if rank == 0:
         rewind_metrics(run.out, state.step if state else 0)
         if state:
@@ -194,7 +192,7 @@ def fit(trainer: Any, run: StageRun) -> dict[str, Any]:
     trainer.add_callback(_check(trainer, section, world))
     trainer.add_callback(journal(run.out))
     if resumable:
-        trainer.add_callback(keeper(run.out, section, layout))
+        trainer.add_callback(keeper(run.out, section, shards))
     trained = [p for p in trainer.model.parameters() if p.requires_grad]
     parameters = sum(getattr(p, "ds_numel", 0) or p.numel() for p in trained)
     trainer.train(resume_from_checkpoint=str(state.folder) if state else None)

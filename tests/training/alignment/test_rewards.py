@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tagarela_dagster.recipe.alignment import CHECKED_REWARDS
+from tagarela_dagster.recipe.alignment import CHECKED_REWARDS, Grpo
 from tagarela_dagster.sample.prose import SAMPLE
 from tagarela_dagster.training.alignment.numerals import number, numbers
 from tagarela_dagster.training.alignment.rewards import (
@@ -181,3 +181,17 @@ def test_what_a_row_does_not_ask_for_is_not_rewarded() -> None:
 def test_what_no_answer_could_be_checked_by_is_refused(wanted: Any, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         check_wanted(wanted)
+
+
+def test_a_recipe_names_rewards_that_there_are_and_models_that_are_its_parents() -> None:
+    section = Grpo(rewards={"answer": 1.0, "model:juiz": 0.5})
+    assert section.parents == ("pretrain", "juiz")
+    assert section.models == {"model:juiz": "juiz"}
+    for fields, reason in (
+        ({"rewards": {"sorte": 1.0}}, "rewards.sorte: known are answer, format"),
+        ({"rewards": {"model:juiz": 1.0}}, "one of them must be checkable"),
+        ({"rewards": {"answer": 0.0}}, "a weight is above 0"),
+        ({"micro_batch": 3, "group": 4}, r"number of answers in a step .* multiple of group"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            Grpo.model_validate(fields)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from tagarela_dagster.training.alignment.states import published_states
 from tagarela_dagster.training.alignment.tuning import WORK
 from tagarela_dagster.training.stage import StageRun, run_stage
 from tagarela_dagster.training.tracking.metrics import read_metrics
-from tests.training.alignment.in_ranks import train_all
+from tests.training.alignment.in_ranks import leave_as_killed, train_all
 from tests.training.alignment.tiny_chat import (
     CONVERSATIONS,
     PAIRS,
@@ -192,10 +193,12 @@ def test_no_path_of_this_machine_is_published(parent: Path, tuned: dict[str, Sta
                 assert str(parent.parent).encode() not in path.read_bytes(), path.name
 
 
-def test_a_stage_runs_from_its_launcher(parent: Path, tmp_path: Path) -> None:
-    data = write_rows(tmp_path / "c.jsonl", [{"messages": m} for m in CONVERSATIONS])
-    run = stage_run(parent, data, tmp_path / "run", "sft", steps=1, packing=True)
+def test_a_stage_goes_on_from_its_launcher_and_then_is_finished(
+    tuned: dict[str, StageRun], tmp_path: Path
+) -> None:
+    run = replace(tuned["whole"], out=tmp_path / "run")
+    leave_as_killed(run.out, tuned["whole"].out, 2)
     found = run_stage(run)
-    assert (found["steps"], found["ranks"], found["sequences"]) == (1, 1, 1)
-    assert found["checkpoints"] == ["final"]
+    assert losses(run) == losses(tuned["whole"])
+    assert (found["steps"], found["ranks"], found["checkpoints"]) == (4, 2, ["final"])
     assert run_stage(run) == found
