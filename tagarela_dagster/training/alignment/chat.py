@@ -82,7 +82,7 @@ def _load(folder: Path) -> tuple[Any, Any]:
     if not tokenizer.chat_template:
         raise ChatError(
             f"{folder} has no chat template: a model that was only pretrained cannot chat; take "
-            "the fine-tuned one (sft, 'merged')"
+            "that of a fine-tuned stage (kind: sft)"
         )
     logging.disable_progress_bar()
     network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
