@@ -1,6 +1,6 @@
 """Pruning and distillation: which small model predicts held-out text best, at equal steps.
 
-    python -m benchmarks.pruning [--data FOLDER] [--steps 300] [--prune 200] [--recover 100]
+    python -m benchmarks.pruning [--data FOLDER] [--steps 500] [--prune 300] [--recover 100]
 
 A small Llama is trained on Machado de Assis. Then it is cut to one shape by masks that learn
 (training/pruning/masks.py), by the size of weights, and at random, and each is trained on for the
@@ -36,9 +36,9 @@ from tagarela_dagster.training.pruning.loop import MaskedLoss
 from tagarela_dagster.training.pruning.masks import MASK, masked_model
 from tagarela_dagster.training.tokens.tokenizer import train_tokenizer
 
-SHAPE = Model(hidden=128, layers=4, heads=4, intermediate=352, context=128)
-TARGET = Target(hidden=96, layers=3, heads=3, intermediate=176)
-VOCABULARY, BATCH, HELD_OUT = 2048, 16, 64
+SHAPE = Model(hidden=64, layers=4, heads=4, intermediate=176, context=64)
+TARGET = Target(hidden=48, layers=3, heads=3, intermediate=88)
+VOCABULARY, BATCH, HELD_OUT, BOOKS = 1024, 16, 256, 40
 
 
 class Text:
@@ -46,7 +46,9 @@ class Text:
 
     def __init__(self, archive: Path, tokenizer: Path) -> None:
         with tarfile.open(archive) as files:
-            members = sorted((m for m in files if m.name.endswith(".txt")), key=lambda m: m.name)
+            members = sorted((m for m in files if m.name.endswith(".txt")), key=lambda m: m.name)[
+                :BOOKS
+            ]
             texts = [files.extractfile(m).read().decode() for m in members]  # type: ignore[union-attr]
         train_tokenizer(texts, Tokenizer(vocabulary=VOCABULARY), tokenizer)
         self.tokenizer = load_tokenizer(tokenizer)
@@ -142,8 +144,8 @@ def main() -> None:
     """Train, prune, recover, measure, print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--prune", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--prune", type=int, default=300)
     parser.add_argument("--recover", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
