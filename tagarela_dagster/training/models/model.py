@@ -144,7 +144,7 @@ def choose_attention(config: PretrainedConfig, asked: str) -> str:
     from transformers import AutoModelForCausalLM
     from transformers.utils import is_flash_attn_2_available
 
-    model = AutoModelForCausalLM._model_mapping[type(config)]
+    model: Any = AutoModelForCausalLM._model_mapping[type(config)]
     flash = torch.cuda.is_available() and is_flash_attn_2_available()
     possible = [
         name

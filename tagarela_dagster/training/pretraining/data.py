@@ -84,8 +84,9 @@ class Batches:
         self.first = first
         self.steps: int = section.steps  # type: ignore[attr-defined]
         self._full = section.step_sequences
-        ramp = section.ramp if isinstance(section, Pretrain) else None
-        ramped = [section.batch(step) for step in range(ramp.steps)] if ramp else []
+        ramped: list[int] = []
+        if isinstance(section, Pretrain) and section.ramp:
+            ramped = [section.batch(step) for step in range(section.ramp.steps)]
         self._starts = list(accumulate(ramped, initial=0))
         """First sequence of each step of the ramp, and of the step after it."""
         needed = self.sequences(self.steps - 1).stop

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     Loss = Callable[[Any, Batch], tuple[torch.Tensor, dict[str, torch.Tensor]]]
 
 CHUNK = 1 << 22
-"""Logits at once (16 MiB in fp32): fastest from 2^21 to 2^23 on a CPU (benchmarks/losses.py)."""
+"""Logits at once, 16 MiB in fp32: less is slower, and more takes more memory without being faster
+(benchmarks/cross_entropy.py)."""
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class NextToken:
         self._logits = head.forward
         self._targets: torch.Tensor | None = None
         self._ce: torch.Tensor | None = None
-        head.forward = self._forward
+        head.forward = self._forward  # type: ignore[method-assign, assignment]
 
     def __call__(self, engine: Any, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Objective and sums of a batch that lies on the engine's device."""
@@ -126,7 +127,7 @@ def _function() -> Any:
         """Takes the gradients in the forward pass, where each chunk's logits are at hand."""
 
         @staticmethod
-        def forward(  # type: ignore[override]
+        def forward(
             ctx: Any,
             hidden: torch.Tensor,
             weight: torch.Tensor,
@@ -136,7 +137,7 @@ def _function() -> Any:
             chunk: int,
         ) -> tuple[torch.Tensor, torch.Tensor]:
             for_hidden, for_weight, for_bias = ctx.needs_input_grad[:3]
-            fp32 = {"dtype": torch.float32, "device": hidden.device}
+            fp32: Any = {"dtype": torch.float32, "device": hidden.device}
             sums = torch.zeros(2, **fp32)
             d_hidden = torch.empty_like(hidden) if for_hidden else None
             d_weight = torch.zeros(weight.shape, **fp32) if for_weight else None
@@ -174,7 +175,7 @@ def _function() -> Any:
             return objective, ce
 
         @staticmethod
-        def backward(ctx: Any, *slopes: torch.Tensor) -> Any:  # type: ignore[override]
+        def backward(ctx: Any, *slopes: torch.Tensor) -> Any:
             slope = slopes[0]
             d_hidden, d_weight, d_bias = ctx.gradients
             ctx.gradients = None
@@ -204,9 +205,7 @@ def _has_liger() -> bool:
 def _liger(z_loss: float) -> Any:
     """Liger's fused linear cross-entropy, with the arguments and answers of ``cross_entropy``."""
     import torch
-    from liger_kernel.transformers import (  # type: ignore[import-not-found]
-        LigerFusedLinearCrossEntropyLoss,
-    )
+    from liger_kernel.transformers import LigerFusedLinearCrossEntropyLoss
 
     fused = LigerFusedLinearCrossEntropyLoss(
         ignore_index=IGNORED,
