@@ -15,6 +15,7 @@ from tagarela_dagster.assets.step import materialize, station_arguments
 from tagarela_dagster.provenance.manifest import MANIFEST_NAME, Manifest
 from tagarela_dagster.resources.follow import METRICS, loss_curve
 from tagarela_dagster.resources.road import Road
+from tagarela_dagster.training.tracking.journal import read_cost
 
 OWNERS = ["team:training"]
 POOL = "gpu"
@@ -143,17 +144,22 @@ def _observe(context: dg.AssetExecutionContext, values: Mapping[str, Any]) -> No
 
 
 def _describe(road: Road, manifest: Manifest) -> Mapping[str, Any]:
-    """Numbers as they are, lists of rows as tables, and the curve of the loss."""
+    """What the run has cost, what it came to, and the curve of its loss."""
     counts = manifest.counts
     run = road.home.runs / manifest.asset / counts["run"]
-    told: dict[str, Any] = {}
+    told: dict[str, Any] = dict(_told(read_cost(run)))
     if (run / METRICS).is_file() and len(curve := loss_curve(run)) > 1:
         told["loss_curve"] = sparkline([loss for _, loss in curve], "loss by step")
-    for name, value in counts.items():
+    return told | _told(counts)
+
+
+def _told(values: Mapping[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    for name, value in values.items():
         if isinstance(value, bool | str):
             told[name] = value
         elif isinstance(value, float):
-            told[name] = round(value, 4)
+            told[name] = float(f"{value:.5g}")
         elif isinstance(value, int):
             told[name] = value
         elif isinstance(value, list) and value and isinstance(value[0], dict):

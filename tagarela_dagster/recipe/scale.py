@@ -35,6 +35,7 @@ STAGE_CAPS: dict[str, Any] = {
     "checkpoint_every": 10,
     "max_length": 256,
     "max_answer": 16,
+    "last": 2,
     "reweight_every": 5,
     "probe_sequences": 4,
     "lora": {"rank": 8},

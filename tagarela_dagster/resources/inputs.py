@@ -154,7 +154,7 @@ def _stage_inputs(road: Road, name: str) -> dict[str, str]:
 
 def base_folder(base: Base) -> Path | None:
     """The local folder that a base model is in; None for one of the hub, or one that is made."""
-    if base.made is not None:
+    if base.made is not None or base.model is None:
         return None
     folder = source_folder(base.model)
     return folder if folder.is_dir() else None

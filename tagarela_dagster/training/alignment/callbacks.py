@@ -16,7 +16,8 @@ from tagarela_dagster.training.adaptation.lora import local_device
 from tagarela_dagster.training.alignment.states import publish_state
 from tagarela_dagster.training.launching import preemption
 from tagarela_dagster.training.launching.failure import TrainingError
-from tagarela_dagster.training.tracking.metrics import Metrics, read_metrics
+from tagarela_dagster.training.tracking.journal import Journal
+from tagarela_dagster.training.tracking.metrics import read_metrics
 
 logger = logging.getLogger(__name__)
 RENAMED = {"loss": "loss", "learning_rate": "learning_rate", "grad_norm": "gradient_norm"}
@@ -24,19 +25,18 @@ RENAMED = {"loss": "loss", "learning_rate": "learning_rate", "grad_norm": "gradi
 LEFT_OUT = ("num_tokens", "epoch", "num_input_tokens_seen", "step_time")
 
 
-def journal(run: Path) -> Any:
+def recorder(journal: Journal) -> Any:
     """Callback that writes a line of metrics a step, on rank 0, and stops on a loss that is none.
 
     Tokens and seconds count on from what a resumed run had.
     """
     from transformers import TrainerCallback
 
-    class Journal(TrainerCallback):
+    class Recorder(TrainerCallback):
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            rows = read_metrics(run) if state.is_world_process_zero else []
+            rows = read_metrics(journal.run.out) if state.is_world_process_zero else []
             last = rows[-1] if rows else {"tokens": 0, "seconds": 0.0}
             self.before = (int(last["tokens"]), float(last["seconds"]))
-            self.tokens, self.seconds = self.before
             self.started = time.perf_counter()
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
@@ -53,14 +53,9 @@ def journal(run: Path) -> Any:
             for name, value in logs.items():
                 if name not in LEFT_OUT and value is not None and math.isfinite(value):
                     row[RENAMED.get(name, name.replace("/", "_"))] = float(value)
-            row |= {"tokens": tokens, "seconds": round(seconds, 4)}
-            row["tokens_per_second"] = round((tokens - self.tokens) / (seconds - self.seconds), 1)
-            self.tokens, self.seconds = tokens, seconds
-            metrics = Metrics(run)
-            metrics.write(row)
-            metrics.close()
+            journal.write(row | {"tokens": tokens, "seconds": round(seconds, 4)})
 
-    return Journal()
+    return Recorder()
 
 
 def keeper(run: Path, section: Tuned, layout: dict[str, int]) -> Any:

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tagarela_dagster.recipe.alignment import Tuned
-from tagarela_dagster.training.alignment.callbacks import journal, keeper
+from tagarela_dagster.training.adaptation.lora import local_device
+from tagarela_dagster.training.alignment.callbacks import keeper, recorder
 from tagarela_dagster.training.alignment.states import newest_state, remove_incomplete_states
 from tagarela_dagster.training.launching.failure import TrainingError
 from tagarela_dagster.training.models.model import choose_attention
 from tagarela_dagster.training.pretraining.layout import Layout, layout
+from tagarela_dagster.training.tracking.journal import Journal
 from tagarela_dagster.training.tracking.metrics import read_metrics, rewind_metrics
 
 if TYPE_CHECKING:
@@ -190,12 +192,14 @@ def fit(trainer: Any, run: StageRun) -> dict[str, Any]:
     # Its lines stand in metrics.jsonl.
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(_check(trainer, section, world))
-    trainer.add_callback(journal(run.out))
     if resumable:
         trainer.add_callback(keeper(run.out, section, shards))
     trained = [p for p in trainer.model.parameters() if p.requires_grad]
     parameters = sum(getattr(p, "ds_numel", 0) or p.numel() for p in trained)
-    trainer.train(resume_from_checkpoint=str(state.folder) if state else None)
+    config = trainer.model.config
+    with Journal(run, config, local_device(), section.max_length) as journal:
+        trainer.add_callback(recorder(journal))
+        trainer.train(resume_from_checkpoint=str(state.folder) if state else None)
     # From here on models are loaded whole again, by rank 0 alone.
     unset_hf_deepspeed_config()
     rows = read_metrics(run.out) if rank == 0 else []

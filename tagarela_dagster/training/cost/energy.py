@@ -26,7 +26,9 @@ from tagarela_dagster.training.cost.energy_record import ENERGY_NAME, Energy, re
 COUNTRY_VARIABLE = "TAGARELA_COUNTRY"
 """ISO 3166 alpha-3 code of the grid's country; its yearly mean intensity gives the emissions."""
 MODE_VARIABLE = "TAGARELA_TRACKING_MODE"
-"""``machine``: one rank of each machine watches all of it; ``process``: each rank itself."""
+"""``machine``: one rank of each machine watches all of it; ``process``: each rank itself;
+``off``: none does."""
+MODES = ("machine", "process", "off")
 SECONDS = 15.0
 MEASURED = ("intel_rapl", "windows_emi", "intel_power_gadget")
 """CodeCarbon's modes that read a processor's counters (codecarbon/external/hardware.py)."""
@@ -36,7 +38,8 @@ logger = logging.getLogger(__name__)
 
 def watches(mode: str | None = None) -> bool:
     """Whether this rank watches: the first of its machine, or each in mode ``process``."""
-    return _mode(mode) == "process" or os.environ.get("LOCAL_RANK", "0") == "0"
+    chosen = _mode(mode)
+    return chosen == "process" or (chosen == "machine" and os.environ.get("LOCAL_RANK", "0") == "0")
 
 
 class EnergyMeter:
@@ -201,6 +204,6 @@ def _tracker(meter: EnergyMeter) -> Any:
 
 def _mode(mode: str | None) -> str:
     mode = mode or os.environ.get(MODE_VARIABLE) or "machine"
-    if mode not in ("machine", "process"):
-        raise ValueError(f"{MODE_VARIABLE}={mode!r}: give machine or process")
+    if mode not in MODES:
+        raise ValueError(f"{MODE_VARIABLE}={mode!r}: give one of {', '.join(MODES)}")
     return mode

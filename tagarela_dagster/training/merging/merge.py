@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,12 +38,12 @@ def combine_by(section: Merge) -> Combine:
     names, weights = list(section.models), list(section.models.values())
 
     def combine(tensors: Mapping[str, Tensor]) -> Tensor:
-        merge: Any = {
-            "linear": rules.linear,
-            "slerp": rules.slerp,
-            "ties": partial(rules.ties, origin=tensors.get(ORIGIN), density=section.density),
-        }[section.method]
-        return merge([tensors[name] for name in names], weights)
+        merged = [tensors[name] for name in names]
+        if section.method == "slerp":
+            return rules.slerp(merged, weights)
+        if section.method == "ties":
+            return rules.ties(merged, weights, tensors[ORIGIN], section.density)
+        return rules.linear(merged, weights)
 
     return combine
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from tagarela_dagster.training.checkpointing import checkpoints
 from tagarela_dagster.training.launching.failure import TrainingError
 from tagarela_dagster.training.mixing.account import reconcile
-from tagarela_dagster.training.tracking.metrics import Metrics, read_metrics, rewind_metrics
-from tagarela_dagster.training.tracking.trackers import open_trackers
+from tagarela_dagster.training.tracking.journal import Journal
+from tagarela_dagster.training.tracking.metrics import read_metrics, rewind_metrics
 
 if TYPE_CHECKING:
     from tagarela_dagster.training.mixing.sampler import Sampler
@@ -103,47 +103,44 @@ def recorded(
 ) -> Iterator[Callable[[dict[str, Any]], None]]:
     """What a loop calls after each step: writes its line, and saves a checkpoint where it is one.
     Every rank calls this; the last checkpoint is published when it is left."""
-    import torch.distributed as dist
-
     from tagarela_dagster.training.checkpointing.saver import Saver
 
-    metrics = Metrics(run.out) if dist.get_rank() == 0 else None
-    trackers = (
-        open_trackers(run.out, f"{run.recipe.name}/{run.name}", run.recipe.section(run.name))
-        if metrics
-        else None
-    )
+    context = run.recipe.training.model.context
     saver = Saver(engine, tokenizer, run.out, run.section)
+    with Journal(run, engine.module.config, engine.device, context) as journal, saver:
 
-    def on_step(row: dict[str, Any]) -> None:
-        if metrics and trackers:
-            metrics.write(row)
-            trackers.write(row)
-        saver.check()
-        if "tokens_per_cell" in row:
-            record = {name: row[name] for name in ("step", "loss", "tokens", "tokens_per_source")}
-            saver.save({**record, "parameters": parameters})
+        def on_step(row: dict[str, Any]) -> None:
+            journal.write(row)
+            saver.check()
+            if "tokens_per_cell" in row:
+                names = ("step", "loss", "tokens", "tokens_per_source")
+                saver.save({**{name: row[name] for name in names}, "parameters": parameters})
 
-    with saver:
         yield on_step
-    if trackers:
-        trackers.close()
 
 
 def starting_model(run: StageRun, tokenizer: Any) -> Any:
     """The model that the stage begins with: new, or its parent's with what the method adds.
 
     Raises:
-        TrainingError: the parent's model has another vocabulary than the mixture.
+        TrainingError: the parent's model has another vocabulary than the mixture, or the training
+            cannot fit into memory.
     """
+    import torch.distributed as dist
     from transformers import AutoConfig
 
-    from tagarela_dagster.training.adaptation.lora import load_parent
+    from tagarela_dagster.training.adaptation.lora import load_parent, local_device
+    from tagarela_dagster.training.cost.room import require_room
+    from tagarela_dagster.training.cost.shape import config_shape, model_shape
     from tagarela_dagster.training.models.model import build_model, choose_attention
     from tagarela_dagster.training.pretraining.engine import sharded
 
     section, seed = run.section, run.recipe.seed
+    world, context = dist.get_world_size(), run.recipe.training.model.context
+    device = local_device()
     if section.parent is None:
+        shape = model_shape(run.recipe.training.model, len(tokenizer))
+        require_room(section, shape, world, context, device)
         with sharded(section):
             return build_model(run.recipe.training.model, tokenizer, seed, section.attention)
     folder = run.input(section.parent) / checkpoints.MODEL
@@ -154,6 +151,7 @@ def starting_model(run: StageRun, tokenizer: Any) -> Any:
             f"{len(tokenizer)}: transplant the tokenizer first (a stage of kind surgery), or let "
             "the mixture take the parent's"
         )
+    require_room(section, config_shape(config.to_dict()), world, context, device)
     with sharded(section):
         return load_parent(
             folder,
