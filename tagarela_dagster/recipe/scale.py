@@ -50,6 +50,9 @@ BUNDLED = {
 }
 """Data of fine-tunings, in place of files that the environment names."""
 
+TINY_HELD_OUT = 0.25
+TINY_RATE = {"full": 1e-3, "lora": 2e-2, "qlora": 2e-2}
+
 TINY_SHAPE = {"parameters": None, "hidden": 128, "heads": 4, "kv_heads": None, "intermediate": None}
 """Replaces the width of a larger model; heads must divide it."""
 
@@ -89,6 +92,9 @@ def _shrink_stages(training: dict[str, Any]) -> None:
 def _shrink_stage(stage: dict[str, Any], caps: dict[str, Any]) -> None:
     if "${" in stage.get("data", ""):
         stage["data"] = BUNDLED[stage["kind"]]
+    if "held_out" in stage:
+        # The bundled sets are small, and so few steps move nothing at a large model's rate.
+        stage.update(held_out=TINY_HELD_OUT, learning_rate=TINY_RATE[stage["method"]])
     if stage.get("epochs") is not None:
         stage.update(epochs=None, steps=caps["steps"])
     known = {key: cap for key, cap in caps.items() if key in stage and stage[key] is not None}

@@ -24,6 +24,8 @@ MAX_WORSE = 0.1
 MAX_SCORE_LOSS = 0.05
 """How far the mean score of held-out prompts may fall: nats a token of margin for pairs, of 0 to 1
 for checked answers."""
+MAX_SPEECHLESS = 0.5
+"""Share of degenerate answers of the parent above which a language would be judged on noise."""
 MIN_ACCURACY = 0.5
 """A reward model must be right more often than a coin, on pairs that it has not seen."""
 
@@ -39,19 +41,24 @@ def generations_changed(lake: Lake, manifest: Manifest) -> Verdict:
 
 
 def generations_not_worse(lake: Lake, manifest: Manifest) -> Verdict:
-    """Held-out answers have not become empty, repetitive, foreign or lower in score."""
+    """Held-out answers have not become empty, repetitive, foreign or lower in score.
+
+    Of a parent that hardly says anything no language can be told, so none is asked for.
+    """
     counts = manifest.counts
-    rises = {
-        "degenerate": counts["generations_degenerate_after"]
-        - counts["generations_degenerate_before"],
-        "not Portuguese": counts["generations_portuguese_before"]
-        - counts["generations_portuguese_after"],
-    }
+    before = counts["generations_degenerate_before"]
+    rises = {"degenerate": counts["generations_degenerate_after"] - before}
+    if before <= MAX_SPEECHLESS:
+        rises["not Portuguese"] = (
+            counts["generations_portuguese_before"] - counts["generations_portuguese_after"]
+        )
     fall = counts["score_before"] - counts["score_after"]
     faults = [f"{rise:.0%} more are {name}" for name, rise in rises.items() if rise > MAX_WORSE]
     if fall > MAX_SCORE_LOSS or not math.isfinite(fall):
         faults.append(f"the score fell by {fall:.3f}")
     told = f"score {counts['score_before']:.3f} to {counts['score_after']:.3f}"
+    if before > MAX_SPEECHLESS:
+        told += f"; {before:.0%} of the parent's answers are degenerate, so no language is judged"
     sentence = f"held-out answers got worse: {', '.join(faults)}" if faults else told
     numbers = {"score_before": counts["score_before"], "score_after": counts["score_after"]}
     return Verdict(not faults, sentence, {k: round(v, 4) for k, v in numbers.items()})

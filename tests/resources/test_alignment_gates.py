@@ -83,3 +83,11 @@ def test_both_kinds_that_generate_are_gated() -> None:
     }
     assert STAGE_GATES["preference"] == STAGE_GATES["grpo"] == gates
     assert STAGE_GATES["reward"] == {"prefers_chosen": prefers_chosen}
+
+
+def test_no_language_is_judged_of_a_parent_that_hardly_speaks(tmp_path: Path) -> None:
+    mute = {"generations_degenerate_before": 1.0, "generations_degenerate_after": 0.75}
+    counts = {**GOOD, **mute, "generations_portuguese_after": 0.0}
+    verdict = generations_not_worse(*publish(tmp_path, counts))
+    assert verdict.passed
+    assert "100% of the parent's answers are degenerate, so no language" in verdict.sentence
