@@ -163,7 +163,16 @@ def _told(values: Mapping[str, Any]) -> dict[str, Any]:
         elif isinstance(value, int):
             told[name] = value
         elif isinstance(value, list) and value and isinstance(value[0], dict):
-            told[name] = table(value)
+            told[name] = table([{k: _cell(v) for k, v in row.items()} for row in value])
         elif isinstance(value, dict) and value:
-            told[name] = table([{"name": k, "value": v} for k, v in sorted(value.items())])
+            told[name] = table([{"name": k, "value": _cell(v)} for k, v in sorted(value.items())])
     return told
+
+
+def _cell(value: Any) -> str | int | float | None:
+    """A value as one cell of a table; a mapping or a list as its items."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_cell(item)}" for name, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(str(_cell(item)) for item in value)
+    return float(f"{value:.5g}") if isinstance(value, float) else value

@@ -139,13 +139,15 @@ def launch(
 def reason(log: Path, since: int, status: int) -> str:
     """Why ranks failed that said nothing themselves: a signal, and the end of the log."""
     lines = tail(log, 10 * LOG_LINES, since)
-    why = _killed(lines) or f"the training ended with status {status}"
+    why = _killed(lines) or _raised(lines) or f"the training ended with status {status}"
     return "\n".join([f"{why}; its log {log} ends with:", *lines[-LOG_LINES:]])
 
 
 _TORCHRUN = re.compile(r"failed \(exitcode: -(\d+)\) local_rank: (\d+) \(pid: (\d+)\)")
 """What torchrun says of the rank that failed first
 (torch/distributed/elastic/multiprocessing/api.py)."""
+_EXCEPTION = re.compile(r"\[rank(\d+)\]: ((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception)\b.*)")
+"""The last line of a rank's traceback, as torch prints it."""
 _SRUN = re.compile(r"srun: error: (\S+): task (\d+): (.+)")
 """What srun says of each task that failed, in order."""
 _SIGNALS = {signal.strsignal(number): number.name for number in signal.Signals}
@@ -164,6 +166,13 @@ def _killed(lines: Sequence[str]) -> str:
         memory = ": out of memory?" if name == "SIGKILL" else ""
         return f"rank {rank} was killed by {name}{memory}" if name else ""
     return ""
+
+
+def _raised(lines: Sequence[str]) -> str:
+    """The exception that ended the first rank, as its traceback's last line has it; empty if no
+    rank left one."""
+    found = (match for line in lines if (match := _EXCEPTION.match(line)))
+    return next((f"rank {match[1]} failed: {match[2]}" for match in found), "")
 
 
 def _supervise(grace_seconds: float, log: Path, log_bytes: float) -> list[str]:

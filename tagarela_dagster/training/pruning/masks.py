@@ -86,8 +86,8 @@ def _masked_class() -> Any:
         def sparsities(self) -> dict[str, float]:
             return {name: round(float(value), 6) for name, value in self._sparsities.items()}
 
-        def gradient_checkpointing_enable(self, settings: dict[str, Any]) -> None:
-            self.model.gradient_checkpointing_enable(settings)
+        def activation_checkpointing_enable(self, settings: dict[str, Any]) -> None:
+            self.model.activation_checkpointing_enable(settings)
 
         @property
         def dimensions(self) -> list[str]:
