@@ -51,6 +51,7 @@ BUNDLED = {
 """Data of fine-tunings, in place of files that the environment names."""
 
 TINY_HELD_OUT = 0.25
+TINY_PRETRAIN_RATE = 3e-3
 TINY_RATE = {"full": 1e-3, "lora": 2e-2, "qlora": 2e-2}
 
 TINY_SHAPE = {"parameters": None, "hidden": 128, "heads": 4, "kv_heads": None, "intermediate": None}
@@ -93,8 +94,11 @@ def _shrink_stage(stage: dict[str, Any], caps: dict[str, Any]) -> None:
     if "${" in stage.get("data", ""):
         stage["data"] = BUNDLED[stage["kind"]]
     if "held_out" in stage:
-        # The bundled sets are small, and so few steps move nothing at a large model's rate.
-        stage.update(held_out=TINY_HELD_OUT, learning_rate=TINY_RATE[stage["method"]])
+        stage["held_out"] = TINY_HELD_OUT  # the bundled sets are small
+    if "learning_rate" in stage:
+        # So few steps of so small a model move nothing at a large one's rate.
+        rate = TINY_RATE[stage["method"]] if "max_length" in stage else TINY_PRETRAIN_RATE
+        stage["learning_rate"] = max(stage["learning_rate"], rate)
     if stage.get("epochs") is not None:
         stage.update(epochs=None, steps=caps["steps"])
     known = {key: cap for key, cap in caps.items() if key in stage and stage[key] is not None}

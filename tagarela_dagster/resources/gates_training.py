@@ -28,6 +28,8 @@ MAX_SPEECHLESS = 0.5
 """Share of degenerate answers of the parent above which a language would be judged on noise."""
 MIN_ACCURACY = 0.5
 """A reward model must be right more often than a coin, on pairs that it has not seen."""
+MIN_PAIRS = 20
+"""Pairs from which on that is judged."""
 
 
 def generations_changed(lake: Lake, manifest: Manifest) -> Verdict:
@@ -65,10 +67,18 @@ def generations_not_worse(lake: Lake, manifest: Manifest) -> Verdict:
 
 
 def prefers_chosen(lake: Lake, manifest: Manifest) -> Verdict:
-    """The reward model scores the chosen answer of unseen pairs higher more often than not."""
+    """The reward model scores the chosen answer of unseen pairs higher more often than not.
+
+    Of fewer than MIN_PAIRS pairs that is not judged: a coin would pass or fail as well.
+    """
     accuracy, pairs = manifest.counts["accuracy_held_out"], manifest.counts["held_out"]
     sentence = f"{accuracy:.0%} of {pairs} held-out pairs are ranked right"
-    return Verdict(accuracy > MIN_ACCURACY, sentence, {"accuracy": round(accuracy, 4)})
+    passed = accuracy > MIN_ACCURACY
+    if pairs < MIN_PAIRS:
+        passed = True
+        sentence += f"; fewer than {MIN_PAIRS} say nothing, so it is not judged"
+    numbers = {"accuracy": round(accuracy, 4), "pairs": pairs}
+    return Verdict(passed, sentence, numbers)
 
 
 def portuguese_costs_less(lake: Lake, manifest: Manifest) -> Verdict:

@@ -71,9 +71,15 @@ def test_answers_that_got_worse_fail_however_good_the_margins(
 
 
 def test_a_reward_model_must_beat_a_coin(tmp_path: Path) -> None:
-    counts = {"accuracy_held_out": 0.5, "held_out": 8}
+    counts = {"accuracy_held_out": 0.5, "held_out": 40}
     assert not prefers_chosen(*publish(tmp_path, counts)).passed
     assert prefers_chosen(*publish(tmp_path, {**counts, "accuracy_held_out": 0.75})).passed
+
+
+def test_a_handful_of_pairs_does_not_judge_a_reward_model(tmp_path: Path) -> None:
+    verdict = prefers_chosen(*publish(tmp_path, {"held_out": 5, "accuracy_held_out": 0.2}))
+    assert verdict.passed
+    assert "fewer than 20 say nothing" in verdict.sentence
 
 
 def test_both_kinds_that_generate_are_gated() -> None:

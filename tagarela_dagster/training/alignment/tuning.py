@@ -22,7 +22,7 @@ from tagarela_dagster.training.launching.failure import TrainingError
 from tagarela_dagster.training.models.model import choose_attention
 from tagarela_dagster.training.pretraining.layout import Layout, layout
 from tagarela_dagster.training.tracking.journal import Journal
-from tagarela_dagster.training.tracking.metrics import read_metrics, rewind_metrics
+from tagarela_dagster.training.tracking.metrics import loss_ends, read_metrics, rewind_metrics
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -208,8 +208,7 @@ def fit(trainer: Any, run: StageRun) -> dict[str, Any]:
     return {
         "steps": rows[-1]["step"],
         "tokens": rows[-1]["tokens"],
-        "loss_first": rows[0]["loss"],
-        "loss_last": rows[-1]["loss"],
+        **loss_ends(rows),
         "parameters": parameters,
         "seconds": rows[-1]["seconds"],
         "ranks": world,

@@ -16,7 +16,7 @@ from tagarela_dagster.training.checkpointing import checkpoints
 from tagarela_dagster.training.launching.failure import TrainingError
 from tagarela_dagster.training.mixing.account import reconcile
 from tagarela_dagster.training.tracking.journal import Journal
-from tagarela_dagster.training.tracking.metrics import read_metrics, rewind_metrics
+from tagarela_dagster.training.tracking.metrics import loss_ends, read_metrics, rewind_metrics
 
 if TYPE_CHECKING:
     from tagarela_dagster.training.mixing.sampler import Sampler
@@ -195,8 +195,7 @@ def _result(run: StageRun, parameters: int, sampler: Sampler) -> dict[str, Any]:
         "tokens": rows[-1]["tokens"],
         "tokens_per_source": rows[-1]["tokens_per_source"],
         "account": reconcile(sampler.plan, rows[-1]["tokens_per_cell"], due(run, sampler)),
-        "loss_first": rows[0]["loss"],
-        "loss_last": rows[-1]["loss"],
+        **loss_ends(rows),
         "parameters": parameters,
         "checkpoints": names,
         "damaged_checkpoints": checkpoints.damaged(run.out),

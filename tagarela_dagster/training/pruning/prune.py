@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tagarela_dagster.training.checkpointing import checkpoints
 from tagarela_dagster.training.mixing.account import reconcile
-from tagarela_dagster.training.tracking.metrics import read_metrics
+from tagarela_dagster.training.tracking.metrics import loss_ends, read_metrics
 
 if TYPE_CHECKING:
     from tagarela_dagster.training.mixing.sampler import Sampler
@@ -148,8 +148,7 @@ def _result(run: StageRun, sampler: Sampler, batches: Any) -> dict[str, Any]:
         "tokens": last["tokens"],
         "tokens_per_source": last["tokens_per_source"],
         "account": reconcile(sampler.plan, last["tokens_per_cell"], owed),
-        "loss_first": rows[0]["loss"],
-        "loss_last": last["loss"],
+        **loss_ends(rows),
         "sparsity": last["sparsity"],
         "sparsity_sought": last["sought"],
         "checkpoints": names,

@@ -4,15 +4,17 @@ Fields: ``step`` (from 1), ``loss`` (nats per token, mean over all tokens of the
 (consumed so far), ``seconds`` (trained so far, over all resumes), ``learning_rate``,
 ``gradient_norm`` (before clipping), ``tokens_per_second`` (this step), ``tokens_per_source``
 (consumed so far); where a checkpoint is saved also ``tokens_per_cell`` (consumed so far, by the
-cells of the mixture's plan: source, stratum and phase).
+cells of the mixture's plan: source, stratum and phase). What a step cost stands there too
+(cost/report.py).
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 METRICS_NAME = "metrics.jsonl"
@@ -70,3 +72,11 @@ def _lines(run: Path) -> Iterator[tuple[dict[str, Any], int]]:
             if not isinstance(row, dict) or "step" not in row:
                 return
             yield row, len(line)
+
+
+def loss_ends(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """``loss_first`` and ``loss_last`` of a run: means over its first and last tenth of steps,
+    since one batch is easier than another."""
+    part = max(1, len(rows) // 10)
+    losses = [row["loss"] for row in rows]
+    return {"loss_first": fmean(losses[:part]), "loss_last": fmean(losses[-part:])}
