@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.corpus.rows import peak_megabytes
+from benchmarks.rows import peak_megabytes
 from tagarela_dagster.corpus.engines import run
 from tagarela_dagster.corpus.sources.pin import pin_snapshot
 from tagarela_dagster.evals.benchmarks import pin_benchmarks

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.corpus.build import run_build, write_snapshot
-from benchmarks.corpus.rows import Row
+from benchmarks.rows import Row
 from benchmarks.text import documents, real_paragraphs
 
 FILE_BYTES = 8_000_000

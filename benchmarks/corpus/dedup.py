@@ -36,8 +36,8 @@ from datatrove.pipeline.writers import ParquetWriter
 from loguru import logger
 
 from benchmarks.corpus.lakes import copy_kernel, keep_all, write_partition
-from benchmarks.corpus.rows import Row, rate, timed
 from benchmarks.corpus.texts import first, megabytes, record_batches
+from benchmarks.rows import Row, rate, timed
 from tagarela_dagster.corpus.cleaning import clean_partition
 from tagarela_dagster.corpus.dedup.clusters import cluster_partitions
 from tagarela_dagster.corpus.dedup.deduped import dedup_partition

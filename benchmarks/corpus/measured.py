@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.corpus.lakes import copy_kernel, write_partition
-from benchmarks.corpus.rows import Row, timed
 from benchmarks.corpus.texts import megabytes, record_batches, spread
+from benchmarks.rows import Row, timed
 from tagarela_dagster.corpus.cleaning import clean_partition
 from tagarela_dagster.corpus.document import DOCUMENT_SCHEMA, MEASURED_SCHEMA
 from tagarela_dagster.corpus.filtering.decide import decide_partition

@@ -10,10 +10,10 @@ from typing import Any
 
 from benchmarks import decontamination, extraction, models, tokens
 from benchmarks.benchmark_sets import benchmark_items
-from benchmarks.corpus.rows import Row
 from benchmarks.corpus.texts import spread
 from benchmarks.crawl import mixed, real_pages, write_warc
 from benchmarks.filters import real_documents
+from benchmarks.rows import Row
 from tagarela_dagster.recipe.tokens import Tokenizer
 from tagarela_dagster.training.tokens.tokenizer import train_tokenizer
 

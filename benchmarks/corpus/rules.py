@@ -20,9 +20,9 @@ from datatrove.data import Document as TroveDocument
 from datatrove.pipeline.dedup.minhash import MinhashDedupSignature
 from numpy.typing import NDArray
 
-from benchmarks.corpus.rows import Row, best, rate, timed
 from benchmarks.corpus.texts import columns, megabytes, spread
 from benchmarks.filters import datatrove_filters
+from benchmarks.rows import Row, best, rate, timed
 from tagarela_dagster.corpus.dedup.minhash import Signer
 from tagarela_dagster.corpus.filtering.lexicon import Lexicon
 from tagarela_dagster.corpus.filtering.rules import decide, recipe_rules

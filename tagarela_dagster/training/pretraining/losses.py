@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 22
 """Logits at once, 16 MiB in fp32: less is slower, and more takes more memory without being faster
-(benchmarks/cross_entropy.py)."""
+(benchmarks/training/cross_entropy.py)."""
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""docs/speed.md: the rows as a table, between two marks; the text around them is a person's."""
+"""Rows as a table of a page, between two marks; the text around them is a person's."""
 
 from __future__ import annotations
 
@@ -10,22 +10,27 @@ from typing import Any
 
 from tagarela_dagster.provenance.files import atomic_write
 
-BEGIN, END = "<!-- rows: written by make bench-corpus -->", "<!-- end of rows -->"
+END = "<!-- end of rows -->"
 
 
-def write_table(page: Path, rows: Sequence[dict[str, Any]]) -> None:
+def write_table(page: Path, target: str, rows: Sequence[dict[str, Any]], below: str = "") -> None:
     """Put the rows between the marks of the page.
+
+    Args:
+        target: of the Makefile, which the first mark names.
+        below: what is to stand under the table, in Markdown.
 
     Raises:
         ValueError: the page has no marks.
     """
+    begin = f"<!-- rows: written by make {target} -->"
     text = page.read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text:
-        raise ValueError(f"{page} has lost its marks: it needs a line '{BEGIN}' and one '{END}'")
-    before, _, rest = text.partition(BEGIN)
+    if begin not in text or END not in text:
+        raise ValueError(f"{page} has lost its marks: it needs a line '{begin}' and one '{END}'")
+    before, _, rest = text.partition(begin)
     after = rest.partition(END)[2]
     with atomic_write(page) as file:
-        file.write(f"{before}{BEGIN}\n\n{machine()}\n\n{table(rows)}\n{END}{after}")
+        file.write(f"{before}{begin}\n\n{machine()}\n\n{table(rows)}\n{below}{END}{after}")
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
