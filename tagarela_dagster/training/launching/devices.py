@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import re
 import shutil
@@ -27,6 +28,11 @@ from tagarela_dagster.training.launching.settings import SETTINGS_VARIABLE, Loca
 LOCKS_VARIABLE = "TAGARELA_DEVICE_LOCKS"
 """Lock files of the devices of a training, for its ranks; joined by os.pathsep."""
 CPU = "cpu"
+NO_DEVICE = 6
+"""Exit status of nvidia-smi on a machine that has the driver and no GPU ("A query to find an object
+was unsuccessful", its manual)."""
+
+logger = logging.getLogger(__name__)
 
 
 class Devices:
@@ -102,13 +108,25 @@ def hold_devices() -> None:
 
 
 def visible_devices() -> list[str]:
-    """UUIDs of the NVIDIA GPUs that CUDA_VISIBLE_DEVICES leaves; MIG parts as it names them."""
+    """UUIDs of the NVIDIA GPUs that CUDA_VISIBLE_DEVICES leaves; MIG parts as it names them.
+
+    None where nvidia-smi finds none; where it fails too, which is told.
+    """
     if not shutil.which("nvidia-smi"):
         return []
     command = ["nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode:
-        return []  # a driver without a device
+        if answer.returncode != NO_DEVICE:
+            said = (answer.stdout + answer.stderr).strip()
+            logger.warning(
+                "nvidia-smi ended with status %d (%s): no GPU of this machine is locked, and "
+                "another training may take the same; name them with %s=devices=0+1, or devices=cpu",
+                answer.returncode,
+                said or "it said nothing",
+                SETTINGS_VARIABLE,
+            )
+        return []
     found = dict(line.split(", ") for line in answer.stdout.splitlines() if ", " in line)
     asked = os.environ.get("CUDA_VISIBLE_DEVICES")
     if asked is None:

@@ -14,6 +14,7 @@ run's metrics hold, and a resumed run trains on the same ones.
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections.abc import Mapping
@@ -36,6 +37,8 @@ DIGITS = 6
 """Shares are rounded, so that another number of ranks, whose sums differ in the last digits,
 chooses the same sequences."""
 Numbers = dict[str, float]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -224,4 +227,11 @@ def _of_sources(
         back = min(probe, len(numbers) // 4)
         if back:
             trained[source], kept[source] = numbers[:-back], numbers[-back:]
+        else:
+            logger.warning(
+                "%s has %d sequences in the stage's slice, too few to measure on (4): none of "
+                "them is trained on",
+                source,
+                len(numbers),
+            )
     return trained, kept

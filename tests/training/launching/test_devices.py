@@ -135,3 +135,17 @@ def test_gpus_are_those_that_nvidia_smi_lists_and_the_environment_leaves(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert visible_devices() == []
     assert devices.take_devices(8, Local(), tmp_path).names == ()
+
+
+def test_an_nvidia_smi_that_fails_is_told_and_one_without_a_gpu_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tool = tmp_path / "nvidia-smi"
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    tool.write_text("#!/bin/sh\necho 'No devices were found'\nexit 6\n")
+    tool.chmod(0o755)
+    assert visible_devices() == [] and caplog.messages == []
+    tool.write_text("#!/bin/sh\necho 'Driver/library version mismatch'\nexit 18\n")
+    assert visible_devices() == []
+    [told] = caplog.messages
+    assert told.startswith("nvidia-smi ended with status 18 (Driver/library version mismatch): no ")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tagarela_dagster.training.launching.failure import TrainingError
@@ -84,3 +85,17 @@ def test_a_reserve_that_is_too_small_is_told_with_the_arithmetic(tmp_path: Path)
     first, count = run.recipe.training.slices["small"]
     with pytest.raises(TrainingError, match=r"36 sequences less .* are 28, 8 steps take 32"):
         DynamicBatches(sampler, run.section, 0, 1, first, count)
+
+
+def test_a_source_with_too_few_sequences_is_left_out_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from tagarela_dagster.training.mixing.sampler import open_sampler
+
+    run = with_stage(tiny_stage(tmp_path), "small", {**PRUNE, "steps": 1, "warmup_steps": 0})
+    sampler = open_sampler(run.inputs["mixture"], run.inputs["lake"])
+    count = next(n for n in range(8, 64) if min(np.bincount(sampler.units_of(0, n))) == 3)
+    rarer = sampler.units[int(np.argmin(np.bincount(sampler.units_of(0, count))))]["source"]
+    batches = DynamicBatches(sampler, run.section, 0, 1, 0, count)
+    assert batches.sources.keys() == batches.probes.keys() == {"mar", "rio"} - {rarer}
+    assert [m.split(" in ")[0] for m in caplog.messages] == [f"{rarer} has 3 sequences"]
