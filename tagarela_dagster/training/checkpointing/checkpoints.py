@@ -85,7 +85,31 @@ def published(run: Path) -> list[Checkpoint]:
         TrainingError: a manifest is damaged or of a release that is not known here.
     """
     folders = sorted(path.parent for path in (run / CHECKPOINTS).glob(f"[!.]*/{MANIFEST_NAME}"))
-    return sorted((_read(folder) for folder in folders), key=lambda checkpoint: checkpoint.step)
+    return sorted(
+        (read_checkpoint(folder) for folder in folders), key=lambda checkpoint: checkpoint.step
+    )
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """A published checkpoint. Raises TrainingError when its manifest is damaged or unknown."""
+    path = folder / MANIFEST_NAME
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        version = record.get("format_version", 1)
+    except (ValueError, AttributeError) as error:
+        raise TrainingError(f"{path} is damaged ({error}): remove {folder}") from error
+    if version not in (1, FORMAT_VERSION):
+        raise TrainingError(
+            f"{folder} has format {version!r}, this release reads 1 and {FORMAT_VERSION}: it was "
+            "written by a newer release, use that one"
+        )
+    expected = record.pop("fingerprint", None)
+    if version > 1 and expected != fingerprint(record):
+        raise TrainingError(
+            f"{path} is damaged (its content is not what its fingerprint says): remove {folder} "
+            "to go on from the checkpoint before it"
+        )
+    return Checkpoint(folder, {**record, "format_version": version})
 
 
 def resumable(run: Path) -> list[Checkpoint]:
@@ -191,24 +215,3 @@ def publish(
     with atomic_write(final / MANIFEST_NAME) as file:
         json.dump({**content, "fingerprint": fingerprint(content)}, file, indent=1)
     return Checkpoint(final, content)
-
-
-def _read(folder: Path) -> Checkpoint:
-    path = folder / MANIFEST_NAME
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        version = record.get("format_version", 1)
-    except (ValueError, AttributeError) as error:
-        raise TrainingError(f"{path} is damaged ({error}): remove {folder}") from error
-    if version not in (1, FORMAT_VERSION):
-        raise TrainingError(
-            f"{folder} has format {version!r}, this release reads 1 and {FORMAT_VERSION}: it was "
-            "written by a newer release, use that one"
-        )
-    expected = record.pop("fingerprint", None)
-    if version > 1 and expected != fingerprint(record):
-        raise TrainingError(
-            f"{path} is damaged (its content is not what its fingerprint says): remove {folder} "
-            "to go on from the checkpoint before it"
-        )
-    return Checkpoint(folder, {**record, "format_version": version})
