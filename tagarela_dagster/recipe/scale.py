@@ -52,7 +52,7 @@ BUNDLED = {
 
 TINY_HELD_OUT = 0.25
 TINY_PRETRAIN_RATE = 3e-3
-TINY_RATE = {"full": 1e-3, "lora": 2e-2, "qlora": 2e-2}
+TINY_RATE = {"full": 1e-3, "lora": 5e-3, "qlora": 5e-3}
 
 TINY_SHAPE = {"parameters": None, "hidden": 128, "heads": 4, "kv_heads": None, "intermediate": None}
 """Replaces the width of a larger model; heads must divide it."""
