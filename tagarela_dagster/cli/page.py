@@ -45,7 +45,7 @@ def ui(
         register(instance, road)
     # The supervisor ends the page's processes when this one is gone, even by SIGKILL.
     command = [sys.executable, "-m", "tagarela_dagster.training.launching.supervise"]
-    command += [str(os.getpid()), str(STOP_SECONDS)]
+    command += [str(os.getpid()), str(STOP_SECONDS), "-", "0"]
     command += [sys.executable, "-m", "dagster", "dev", "-m", "tagarela_dagster.definitions"]
     command += ["-h", host, "-p", str(port)]
     Console().print(f"The page: [bold]http://{host}:{port}[/]   (Ctrl-C ends it)", highlight=False)

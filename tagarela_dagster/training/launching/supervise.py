@@ -8,6 +8,8 @@ is there at once. A Slurm job and a pod are supervisors too (slurm_job.py, pod.p
 
     python -m tagarela_dagster.training.launching.supervise LAUNCHER_PID GRACE_SECONDS LOG \\
         LOG_BYTES COMMAND…
+
+A LOG of ``-`` leaves the output on the terminal.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ from tagarela_dagster.training.launching.processes import (
 POLL_SECONDS = 0.2
 STOPPED = 128 + signal.SIGTERM
 """Exit status after a stop."""
+TERMINAL = "-"
+"""In place of LOG: the output stays this process's own."""
 KILL_SECONDS = 10.0
 """How long to go on sending SIGKILL; what is left then hangs in the kernel."""
 
@@ -43,7 +47,7 @@ class Supervisor:
 
     Args:
         parent: pid of the process that this one must not outlive.
-        log: gets the output of the command.
+        log: gets the output of the command; None leaves it where this process's goes.
         gentle: whether SIGTERM asks to save and stop; whoever sends it follows with SIGKILL.
 
     Attributes:
@@ -56,7 +60,7 @@ class Supervisor:
         *,
         parent: int,
         grace_seconds: float,
-        log: Log,
+        log: Log | None,
         gentle: bool = False,
     ) -> None:
         self.command = command
@@ -75,25 +79,28 @@ class Supervisor:
             signal.signal(number, self._ask_to_stop)
         adopt_orphans()
         environment = {**os.environ, SUPERVISOR_VARIABLE: supervisor_name()}
-        reading, writing = os.pipe()
+        reading, writing = os.pipe() if self.log else (None, None)
         # If even this process is killed, the kernel ends torchrun, and its ranks see that.
         child = subprocess.Popen(
             self.command,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=writing,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.STDOUT if self.log else None,
             preexec_fn=die_with_parent,
         )
-        os.close(writing)
-        pump = self.log.pump(reading)
+        pump = None
+        if self.log and reading is not None and writing is not None:
+            os.close(writing)
+            pump = self.log.pump(reading)
         status: int | None = None
         while status is None and not self._ending and os.getppid() == self.parent:
             status = _reap(child.pid)
             if status is None:
                 time.sleep(POLL_SECONDS)
         self._end_descendants()
-        pump.join(KILL_SECONDS)
+        if pump:
+            pump.join(KILL_SECONDS)
         return STOPPED if status is None else status
 
     def _end(self, number: int, frame: FrameType | None) -> None:
@@ -137,7 +144,7 @@ def main() -> int:
         command,
         parent=int(launcher),
         grace_seconds=float(grace),
-        log=Log(Path(log), float(limit)),
+        log=None if log == TERMINAL else Log(Path(log), float(limit)),
     ).run()
 
 
