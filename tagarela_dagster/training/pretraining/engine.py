@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -41,8 +42,12 @@ def connect() -> torch.device:
         )
     if not cuda:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    # Its autotuner, which nothing here uses, imports mlflow where it is installed: 1 s of 8.
+    sys.modules.setdefault("mlflow", None)  # type: ignore[arg-type]
     import deepspeed
 
+    if sys.modules["mlflow"] is None:
+        del sys.modules["mlflow"]
     deepspeed.utils.logger.setLevel(logging.WARNING)
     # DeepSpeed would compile its shared-memory all-reduce here (30 s to 3 minutes), which only
     # inference uses (deepspeed/comm/torch.py, inference_all_reduce); training goes by gloo.
@@ -111,6 +116,8 @@ def start_engine(model: Any, section: Any, optimizer: Any = None) -> Any:
         # In bf16 the step that DeepSpeed takes to allocate state stays counted in Adam's bias
         # correction; there is no state to keep yet.
         optimizer.state.clear()
+        # One rank has nothing to reduce; DeepSpeed would copy all gradients there and back.
+        engine.enable_backward_allreduce = dist.get_world_size() > 1
     optimizers.attach(engine)
     _check(engine, section)
     if section.compile:

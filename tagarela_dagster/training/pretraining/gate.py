@@ -26,6 +26,9 @@ class Gate:
         self._unsharded: float | None = None
         self._decided: bool | None = None
         self._norm = math.nan
+        if engine.optimizer is optimizer:
+            # Stage 0 in fp32: DeepSpeed clips without telling the norm.
+            engine.clip_fp32_gradients = self._clip
 
     def step(self, may_pass: Callable[[float], bool]) -> float:
         """Step the engine at the end of an accumulation.
@@ -38,7 +41,6 @@ class Gate:
             The gradient norm; NaN when it is infinite or no number.
         """
         self._may_pass, self._decided = may_pass, None
-        self._unsharded = self._norm_of_unsharded()
         self._engine.step()
         if self._decided is None:
             # DeepSpeed leaves the step out itself when a gradient is no number.
@@ -59,11 +61,12 @@ class Gate:
         self._norm = norm if math.isfinite(norm) and norm >= 0 else math.nan
         self._decided = self._may_pass(self._norm)
 
-    def _norm_of_unsharded(self) -> float | None:
-        """Norm of the reduced gradients where DeepSpeed does not say it (stage 0 in fp32)."""
+    def _clip(self) -> None:
+        """Clip reduced gradients that DeepSpeed has not divided, and keep their norm."""
         import torch
 
-        if self._engine.optimizer is not self._engine.basic_optimizer:
-            return None
-        gradients = [p.grad for p in self._engine.module.parameters() if p.grad is not None]
-        return float(torch.nn.utils.get_total_norm(gradients))
+        parameters = [p for p in self._engine.module.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        most = self._engine.gradient_clipping()
+        torch.nn.utils.clip_grads_with_norm_(parameters, most, norm)
+        self._unsharded = float(norm)
