@@ -37,7 +37,7 @@ from tagarela_dagster.training.kinds import KINDS
 from tagarela_dagster.training.launching import run_folder
 from tagarela_dagster.training.launching.backend import is_rank, is_running, run_ranks
 from tagarela_dagster.training.launching.entry import launched, log_to_stdout, training_parser
-from tagarela_dagster.training.launching.failure import TrainingError, told
+from tagarela_dagster.training.launching.failure import TrainingError, room_needed, told
 from tagarela_dagster.training.mixing.mixture import PLAN_NAME
 from tagarela_dagster.training.tokens.tokenizer import TOKENIZER_FILE
 from tagarela_dagster.training.tracking.metrics import rewind_metrics
@@ -156,9 +156,10 @@ def train_rank(run: StageRun) -> None:
         _join(lock, rank)
     try:
         kind = importlib.import_module(KINDS[run.section.kind].module)
-        result = kind.train(run)
-        if rank == 0:
-            run_folder.write_result(run.out, _with_model(run, result))
+        with room_needed(run.out):
+            result = kind.train(run)
+            if rank == 0:
+                run_folder.write_result(run.out, _with_model(run, result))
     finally:
         lock.release()
     if distributed:

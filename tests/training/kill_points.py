@@ -5,8 +5,9 @@
 A launch costs ten seconds, nearly all of it imports; a fork costs none. Each attempt is a rank of
 its own (world size 1) that SIGKILLs itself at its n-th change of the run folder (a file opened for
 writing, a rename, a removal: Python's audit events), or some milliseconds after it, when another
-thread or native code is at work. PLAN.json: a list of {recipe, name, inputs, out, kills, seed}.
-Below ``out``: ``whole`` is the undisturbed run, ``killed`` the other; ``kills.json`` what happened.
+thread or native code is at work. Before that it once finds the disk full. PLAN.json: a list of
+{recipe, name, inputs, out, kills, seed}. Below ``out``: ``whole`` is the undisturbed run,
+``killed`` the other; ``kills.json`` what happened.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import signal
 import socket
 import sys
@@ -26,14 +28,21 @@ from typing import Any
 
 from tagarela_dagster.recipe import Recipe
 from tagarela_dagster.training.checkpointing import checkpoints
-from tagarela_dagster.training.launching.failure import TrainingError
+from tagarela_dagster.training.launching.failure import (
+    FAILURE_VARIABLE,
+    TrainingError,
+    read_outcome,
+    told,
+)
 from tagarela_dagster.training.launching.run_folder import RESULT_NAME
 from tagarela_dagster.training.stage import StageRun, train_rank
 
 REPORT = "kills.json"
 MOVES = ("os.rename", "os.remove", "os.rmdir", "os.link", "os.truncate", "os.mkdir")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-LATER = 0.03
+ROOM = 60_000
+"""Bytes that a file may have where the disk is full: less than the weights of any model here."""
+LATER = 0.02
 """Seconds after an event within which half of the kills fall."""
 
 
@@ -87,7 +96,8 @@ def forked(run: StageRun, prepare: Callable[[], None], end: Callable[[], None]) 
         place = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}
         os.environ.update(place, MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
         prepare()
-        train_rank(run)
+        with told():
+            train_rank(run)
         end()
         status = 0
     except BaseException:
@@ -100,30 +110,30 @@ def forked(run: StageRun, prepare: Callable[[], None], end: Callable[[], None]) 
 def count(run: StageRun) -> tuple[int, int]:
     """Train undisturbed; number of changes, and of moves among them."""
     seen = [0, 0]
-    told = run.out.parent / "events.json"
+    notes = run.out.parent / "events.json"
 
     def on_change(event: str, path: str, move: bool) -> None:
         seen[0] += 1
         seen[1] += move
 
-    status = forked(run, lambda: watch(run.out, on_change), lambda: _write(told, seen))
+    status = forked(run, lambda: watch(run.out, on_change), lambda: _write(notes, seen))
     if status:
         raise SystemExit(f"{run.name} fails undisturbed")
-    return tuple(json.loads(told.read_text()))
+    return tuple(json.loads(notes.read_text()))
 
 
 def kill(run: StageRun, attempt: Attempt) -> None:
     """Train, and be killed at the attempt's moment."""
     seen = [0]
-    told = run.out.parent / "moment.txt"
-    told.write_text("not reached")
+    notes = run.out.parent / "moment.txt"
+    notes.write_text("not reached")
 
     def on_change(event: str, path: str, move: bool) -> None:
         seen[0] += move or not attempt.moves
         if seen[0] != attempt.event:
             return
         seen[0] += 1
-        with told.open("w") as file:
+        with notes.open("w") as file:
             file.write(f"{event} {path}")
         if attempt.delay:
             threading.Timer(attempt.delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
@@ -134,8 +144,25 @@ def kill(run: StageRun, attempt: Attempt) -> None:
     if status and not os.WIFSIGNALED(status):
         raise SystemExit(f"{run.name} failed after a kill: {attempt}")
     attempt.finished = status == 0
-    attempt.name = told.read_text()
+    attempt.name = notes.read_text()
     attempt.damage = damage(run.out)
+
+
+def starve(run: StageRun) -> str:
+    """Train where no file can have more than ROOM bytes; the sentence that this fails with."""
+    told_to = run.out.parent / "failure.json"
+
+    def limit() -> None:
+        os.environ[FAILURE_VARIABLE] = str(told_to)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, resource.RLIM_INFINITY))
+
+    status = forked(run, limit, lambda: None)
+    if status == 0:
+        raise SystemExit(f"{run.name} needs no more than {ROOM} bytes a file")
+    if found := damage(run.out):
+        raise SystemExit(f"{run.name} has published {found} on a full disk")
+    said = read_outcome(told_to)
+    return said.reason if said else ""
 
 
 def damage(out: Path) -> str | None:
@@ -174,6 +201,7 @@ def torment(run: StageRun, kills: int, seed: int) -> None:
     whole = replace(run, out=run.out / "whole")
     killed = replace(run, out=run.out / "killed")
     changes, moves = count(whole)
+    full_disk = starve(killed)
     tried = attempts(changes, moves, kills, seed)
     for attempt in tried:
         kill(killed, attempt)
@@ -181,7 +209,8 @@ def torment(run: StageRun, kills: int, seed: int) -> None:
             break
     if forked(killed, lambda: None, lambda: None):
         raise SystemExit(f"{run.name} does not end after its kills: {tried}")
-    _write(run.out / REPORT, [asdict(a) for a in tried if a.name])
+    report = {"full_disk": full_disk, "kills": [asdict(a) for a in tried if a.name]}
+    _write(run.out / REPORT, report)
 
 
 def _write(path: Path, value: Any) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,12 +18,16 @@ import pytest
 
 from tagarela_dagster.training.kinds import KINDS
 from tagarela_dagster.training.launching.environment import training_environment
-from tagarela_dagster.training.stage import StageRun
+from tagarela_dagster.training.launching.failure import TrainingError
+from tagarela_dagster.training.mixing.sampler import SamplerError, open_sampler
+from tagarela_dagster.training.stage import StageRun, run_stage
 from tagarela_dagster.training.tracking.metrics import read_metrics
 from tests.training.adaptation import parents
 from tests.training.alignment import tiny_chat
 from tests.training.kill_points import REPORT
+from tests.training.process_tree import wait_until_gone
 from tests.training.pruning.tiny_prune import PRUNE, tiny_stage, with_stage
+from tests.training.tiny_run import tiny_run
 
 pytestmark = pytest.mark.train
 
@@ -144,9 +149,9 @@ def test_a_stage_that_was_killed_ends_as_one_that_was_not(
     killed: dict[str, StageRun], kind: str
 ) -> None:
     out = killed[kind].out
-    kills = json.loads((out / REPORT).read_text())
+    kills = json.loads((out / REPORT).read_text())["kills"]
     assert [row["damage"] for row in kills] == [None] * len(kills)
-    assert not kills[0]["finished"]
+    assert not all(row["finished"] for row in kills)
     whole, other = published(out / "whole"), published(out / "killed")
     assert whole.keys() == other.keys()
     assert [name for name in whole if whole[name] != other[name]] == []
@@ -154,3 +159,27 @@ def test_a_stage_that_was_killed_ends_as_one_that_was_not(
     assert steady(results[0]) == steady(results[1])
     rows = [[steady(row) for row in read_metrics(out / name)] for name in ("whole", "killed")]
     assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_full_disk_is_told_in_a_sentence(killed: dict[str, StageRun], kind: str) -> None:
+    """And publishes nothing: after it, the run above goes on to the bytes of the undisturbed."""
+    told = json.loads((killed[kind].out / REPORT).read_text())["full_disk"]
+    assert re.search(r"(has no room for|could not be written).*make room and start again", told)
+
+
+def test_a_token_shard_that_is_cut_while_training_is_told(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path, steps=1_300, checkpoint_every=500, processes=1)
+    shards = [*run.inputs["lake"].rglob("*.tokens")]
+
+    def cut() -> None:
+        if read_metrics(run.out):
+            for shard in shards:
+                os.truncate(shard, 0)
+
+    assert len(shards) == 2
+    with pytest.raises(TrainingError, match=r"rank 0 .* was killed by SIGBUS: a file .* was cut"):
+        run_stage(run, on_poll=cut)
+    assert wait_until_gone(run.out, 10) == {}
+    with pytest.raises(SamplerError, match="materialize"):
+        open_sampler(run.inputs["mixture"], run.inputs["lake"]).sequence(0)

@@ -18,6 +18,7 @@ from tagarela_dagster.recipe.alignment import Tuned
 from tagarela_dagster.training.adaptation.lora import local_device
 from tagarela_dagster.training.alignment.callbacks import keeper, recorder
 from tagarela_dagster.training.alignment.states import newest_state, remove_incomplete_states
+from tagarela_dagster.training.checkpointing.checkpoints import ADAPTER, MODEL
 from tagarela_dagster.training.launching.failure import TrainingError
 from tagarela_dagster.training.models.model import choose_attention
 from tagarela_dagster.training.pretraining.layout import Layout, layout
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 WORK = ".work"
 """Folder of a run for what can be made again."""
+MADE = (MODEL, ADAPTER, "samples")
+"""Folders of a run that are filled when it has trained."""
 CLIP = 1.0
 """Largest norm of a gradient (huggingface/alignment-handbook, recipes/zephyr-7b-beta)."""
 
@@ -63,7 +66,10 @@ def start_work(run: StageRun) -> Path:
     work = run.out / WORK
 
     def clear() -> None:
-        shutil.rmtree(work, ignore_errors=True)
+        # What a killed one has left in them would be given away with the next one's files; and
+        # its checkpoint may be links to them, which must not be written through.
+        for folder in (work, *(run.out / name for name in MADE)):
+            shutil.rmtree(folder, ignore_errors=True)
         work.mkdir(parents=True)
         for name in remove_incomplete_states(run.out):
             logger.info("removed %s, which a killed save left", name)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +39,39 @@ def told() -> Iterator[None]:
             with atomic_write(Path(path)) as file:
                 json.dump(said, file, ensure_ascii=False)
         raise
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_UNWRITTEN = re.compile(
+    rf"os error ({'|'.join(map(str, _NO_ROOM))})\b|inline_container\.cc|iostream error"
+)
+"""What safetensors (Rust), and torch.save (caffe2/serialize/inline_container.cc), say of it."""
+
+
+@contextmanager
+def room_needed(folder: Path) -> Iterator[None]:
+    """Say in a sentence that the disk is full, whichever library found it out.
+
+    Raises:
+        TrainingError: something below ``folder`` could not be written.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, _safetensor_error()) as error:
+        full = isinstance(error, OSError) and error.errno in _NO_ROOM
+        if isinstance(error, TrainingError) or not (full or _UNWRITTEN.search(str(error))):
+            raise
+        free = shutil.disk_usage(folder).free
+        raise TrainingError(
+            f"{folder} has no room for what is saved ({error}; {free} bytes are free): make room "
+            "and start again; what was published before is good"
+        ) from error
+
+
+def _safetensor_error() -> type[Exception]:
+    from safetensors import SafetensorError
+
+    return SafetensorError
 
 
 @dataclass(frozen=True)

@@ -150,6 +150,11 @@ _EXCEPTION = re.compile(r"\[rank(\d+)\]: ((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Ex
 """The last line of a rank's traceback, as torch prints it."""
 _SRUN = re.compile(r"srun: error: (\S+): task (\d+): (.+)")
 """What srun says of each task that failed, in order."""
+_MEANING = {
+    "SIGKILL": ": out of memory?",
+    "SIGBUS": ": a file that it had mapped was cut or cannot be read (`tagarela verify` names "
+    "damaged token shards), or /dev/shm is full",
+}
 _SIGNALS = {signal.strsignal(number): number.name for number in signal.Signals}
 
 
@@ -163,8 +168,7 @@ def _killed(lines: Sequence[str]) -> str:
         else:
             continue
         # The others end because of the first.
-        memory = ": out of memory?" if name == "SIGKILL" else ""
-        return f"rank {rank} was killed by {name}{memory}" if name else ""
+        return f"rank {rank} was killed by {name}{_MEANING.get(name, '')}" if name else ""
     return ""
 
 

@@ -172,7 +172,9 @@ def _merged(run: StageRun, name: str, tokenizer: Any) -> dict[str, Any]:
     section = run.section
     # A copy: merging leaves its probe beside the adapter, and a published checkpoint is sealed.
     adapter = run.out / checkpoints.ADAPTER
-    shutil.rmtree(adapter, ignore_errors=True)
+    # A killed one's checkpoint may be links to its model, which must not be written through.
+    for made in (adapter, run.out / checkpoints.MODEL):
+        shutil.rmtree(made, ignore_errors=True)
     shutil.copytree(run.out / checkpoints.CHECKPOINTS / name / checkpoints.ADAPTER, adapter)
     report = merge_adapter(
         run.input(section.parent) / checkpoints.MODEL,
