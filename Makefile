@@ -11,7 +11,7 @@ CASES ?= 200
 HOSTILE_BYTES ?= 5000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test lint types unit fuzz bench bench-corpus screenshot sample clean machine
+.PHONY: help demo ui test lint types unit fuzz bench bench-corpus bench-train screenshot sample clean machine
 
 help: ## Say what the targets are
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -45,6 +45,9 @@ bench: $(VENV)/.dev ## Speed and quality against peers, side by side in one run
 
 bench-corpus: $(VENV)/.dev ## Rows of docs/speed.md, measured again (10 minutes; needs TAGARELA_MIRROR)
 	$(BIN)/python -m benchmarks.corpus
+
+bench-train: $(VENV)/.dev ## Rows of docs/training-speed.md, measured again (6 minutes; more with a GPU)
+	$(BIN)/python -m benchmarks.training
 
 screenshot: $(VENV)/.dev ## Make the README's pictures again (needs Chromium, and `make demo` before)
 	$(BIN)/python docs/screenshots.py

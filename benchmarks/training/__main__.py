@@ -10,9 +10,8 @@ other families as the last run left them. Without CUDA the family ``shapes`` has
 
 from __future__ import annotations
 
-from benchmarks.training.profile import profiles
-
 from benchmarks.families import Families
+from benchmarks.training.profile import profiles
 
 FAMILIES = Families(
     package="benchmarks.training",

@@ -1,11 +1,8 @@
 """Checkpoints: how long training waits for one, beside DeepSpeed's own save; two ranks, ZeRO-2.
 
-    python -m benchmarks.checkpoints [--out FILE]
-
 A Llama of 17 M parameters in fp32 takes the same steps three times: without a save, with a
 background save every fourth step, and with DeepSpeed's ``save_checkpoint`` and an export by
-``save_pretrained`` in its place. All must have the same losses. Rows: {name, value, unit, peer,
-peer_value, ratio}.
+``save_pretrained`` in its place. All must have the same losses.
 """
 
 from __future__ import annotations
@@ -13,13 +10,13 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.rows import Row
 from tagarela_dagster.recipe.training import Pretrain
 from tagarela_dagster.training.checkpointing.checkpoints import published
 from tagarela_dagster.training.checkpointing.saver import Saver
@@ -27,13 +24,15 @@ from tagarela_dagster.training.launching.launch import launch, torchrun
 
 STEPS, EVERY = 12, 4
 SEQUENCES, CONTEXT, VOCABULARY = 2, 256, 8192
+SIZES = {"hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 6}
+QUICK = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 2}
 SECTION = Pretrain(precision="fp32", zero_stage=2, keep_checkpoints=1)
 RANKS = 2
 
 Save = Callable[[int], None]
 
 
-def start() -> Any:
+def start(sizes: dict[str, int]) -> Any:
     """A new engine; the same weights each time."""
     import deepspeed
     import torch
@@ -42,9 +41,7 @@ def start() -> Any:
     torch.manual_seed(1)
     config = LlamaConfig(
         vocab_size=VOCABULARY,
-        hidden_size=384,
-        intermediate_size=1024,
-        num_hidden_layers=6,
+        **sizes,
         num_attention_heads=6,
         max_position_embeddings=CONTEXT,
         use_cache=False,
@@ -85,7 +82,7 @@ def train(engine: Any, save: Save) -> dict[str, list[float]]:
     return found
 
 
-def rank(out: Path) -> None:
+def rank(out: Path, sizes: dict[str, int]) -> None:
     """What one rank does; rank 0 writes what it measured to ``out``."""
     import torch.distributed as dist
     from tokenizers import Tokenizer, models
@@ -95,13 +92,13 @@ def rank(out: Path) -> None:
 
     connect()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()))
-    found = {"none": train(start(), lambda step: None)}
+    found = {"none": train(start(sizes), lambda step: None)}
 
-    engine = start()
+    engine = start(sizes)
     with Saver(engine, tokenizer, out / "background", SECTION) as saver:
         found["background"] = train(engine, lambda step: saver.save({"step": step, "loss": 0.0}))
 
-    peer = start()
+    peer = start(sizes)
 
     def save(step: int) -> None:
         folder = out / "peer" / f"step-{step}"
@@ -117,49 +114,48 @@ def rank(out: Path) -> None:
     dist.destroy_process_group()
 
 
-def rows(found: dict[str, dict[str, list[float]]]) -> list[dict[str, Any]]:
-    """What was measured, as rows."""
+def rows(quick: bool) -> Iterator[Row]:
+    """Rows of this family."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        arguments = ["--rank", folder, *(["--quick"] if quick else [])]
+        command = torchrun("benchmarks.training.checkpoints", arguments, RANKS)
+        launch(command, run=out, processes=RANKS, environment={"OMP_NUM_THREADS": "1"})
+        found = json.loads((out / "found.json").read_text())
+        published(out / "background")[-1].verify("state")
+    losses = found["none"]["losses"]
     step = statistics.median(found["none"]["steps"][1:])
     # The first save also allocates the memory that the others are copied into.
     first, *later = found["background"]["saves"]
     pause, other = statistics.median(later), statistics.median(found["peer"]["saves"])
     slowed = sum(found["background"]["steps"]) / sum(found["none"]["steps"])
 
-    def row(name: str, value: float, unit: str, peer: str, peer_value: float) -> dict[str, Any]:
-        ratio = round(value / peer_value, 4)
-        numbers = {"value": round(value, 4), "unit": unit, "peer": peer}
-        return {"name": name, **numbers, "peer_value": round(peer_value, 4), "ratio": ratio}
+    def row(name: str, value: float, peer: str, peer_value: float, **more: Any) -> Row:
+        agreement = sum(
+            a == b for a, b in zip(losses, found["background"]["losses"], strict=True)
+        ) / len(losses)
+        ratio = peer_value / value
+        return Row(name, value, "s", peer, peer_value, ratio, agreement, note="the clock", **more)
 
-    return [
-        row("checkpoint pause", pause, "s", "step without a save", step),
-        row("checkpoint pause, first", first, "s", "step without a save", step),
-        row("checkpoint pause", pause, "s", "DeepSpeed save_checkpoint + save_pretrained", other),
-        row("steps while saving", slowed, "share of time", "steps without a save", 1.0),
-    ]
+    yield row("checkpoint, pause", pause, "step without a save", step, target=1)
+    yield row("checkpoint, pause of the first", first, "step without a save", step)
+    peer = "save_checkpoint of DeepSpeed + save_pretrained"
+    yield row("checkpoint, pause", pause, peer, other)
+    yield Row(
+        "checkpoint, steps while saving",
+        slowed,
+        "x a step without a save",
+        note="the clock; writing and hashing take processor time beside the training",
+    )
 
 
 def main() -> None:
-    """Launch the ranks, compare the answers, print the rows."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, help="write the rows here too, as JSON")
-    parser.add_argument("--rank", type=Path, help=argparse.SUPPRESS)
+    """A rank."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--rank", type=Path, required=True)
+    parser.add_argument("--quick", action="store_true")
     given = parser.parse_args()
-    if given.rank:
-        rank(given.rank)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder)
-        command = torchrun("benchmarks.checkpoints", ["--rank", folder], RANKS)
-        launch(command, run=out, processes=RANKS)
-        found = json.loads((out / "found.json").read_text())
-        if not found["none"]["losses"] == found["background"]["losses"] == found["peer"]["losses"]:
-            sys.exit("a save changed the losses")
-        published(out / "background")[-1].verify("state")
-        measured = rows(found)
-    for found_row in measured:
-        print(json.dumps(found_row))
-    if given.out:
-        given.out.write_text(json.dumps(measured, indent=1))
+    rank(given.rank, QUICK if given.quick else SIZES)
 
 
 if __name__ == "__main__":

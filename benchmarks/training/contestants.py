@@ -11,7 +11,6 @@ from typing import Any
 
 from tagarela_dagster.training.pretraining import optimizers
 from tagarela_dagster.training.pretraining.data import IGNORED, Batches
-from tagarela_dagster.training.pretraining.schedule import learning_rate
 from tagarela_dagster.training.stage import StageRun
 
 Done = Callable[[float], None]
@@ -99,7 +98,11 @@ def bare(run: StageRun, done: Done, *, chunked: bool) -> None:
 
 
 def trainer(run: StageRun, done: Done) -> None:
-    """transformers' Trainer with the DeepSpeed configuration that ours has, on all ranks."""
+    """transformers' Trainer with the DeepSpeed configuration that ours has, on all ranks.
+
+    Its losses are of this rank's tokens, times ranks over the step's tokens: their mean over ranks
+    is the step's.
+    """
     import torch
     import torch.distributed as dist
     from transformers import Trainer, TrainerCallback, TrainingArguments
@@ -112,19 +115,30 @@ def trainer(run: StageRun, done: Done) -> None:
     cuda = torch.cuda.is_available()
     model = starting_model(run, load_tokenizer(run.input("tokenizer")))
     optimizer = optimizers.build_optimizer(model, section)
-    for group in optimizer.param_groups:
-        group["lr"] = group["initial_lr"] = section.learning_rate
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: learning_rate(step, section) / section.learning_rate
-    )
+    losses: list[float] = []
 
-    class Handover(TrainerCallback):
+    class InTurn(TrainerCallback):
+        def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            optimizers.set_learning_rates(optimizer, section, state.global_step)
+
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             if "loss" in logs:
-                done(float(logs["loss"]))
+                done(sum(losses))
+                losses.clear()
+
+    class Same(Trainer):
+        def create_optimizer(self, model: Any = None) -> Any:
+            # Given to the constructor, it would be left aside where DeepSpeed is used.
+            self.optimizer = optimizer
+            return optimizer
+
+        def training_step(self, *given: Any, **named: Any) -> Any:
+            loss = super().training_step(*given, **named)
+            losses.append(loss.item())  # what is logged is rounded
+            return loss
 
     config = engine_config(section, count_parameters(model), world=world, cuda=cuda)
-    peer = Trainer(
+    peer = Same(
         model=model,
         args=TrainingArguments(
             output_dir=str(run.out / "trainer"),
@@ -132,7 +146,7 @@ def trainer(run: StageRun, done: Done) -> None:
             gradient_accumulation_steps=section.accumulation,
             max_steps=section.steps,
             max_grad_norm=section.clip,
-            learning_rate=section.learning_rate,
+            lr_scheduler_type="constant",
             bf16=section.precision == "bf16",
             use_cpu=not cuda,
             deepspeed=config,
@@ -145,8 +159,7 @@ def trainer(run: StageRun, done: Done) -> None:
         ),
         train_dataset=_dataset(run),
         data_collator=_stack,
-        optimizers=(optimizer, schedule),
-        callbacks=[Handover()],
+        callbacks=[InTurn()],
     )
     peer.train()
     stage = peer.model_wrapped.zero_optimization_stage()

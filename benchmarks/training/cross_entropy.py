@@ -1,6 +1,4 @@
-"""Cross-entropy in chunks against all logits at once: CPU seconds, memory, and the same answers.
-
-    python -m benchmarks.cross_entropy
+"""Cross-entropy in chunks against all logits at once: processor time, memory, the same answers.
 
 Each measurement runs in a process of its own, whose peak of memory is its own.
 """
@@ -11,14 +9,20 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+
+from benchmarks.rows import Row
+from tagarela_dagster.training.pretraining.losses import CHUNK
 
 TOKENS, WIDTH, VOCABULARY = 2048, 256, 32_000
+QUICK_TOKENS = 128
 REPEATS = 3
-CHUNKS = (1 << 20, 1 << 22, 1 << 24)
 PLAIN = 0
+PEER = "all logits at once"
+TOLERANCE = 1e-6
 
 
-def measure(chunk: int, precision: str) -> None:
+def measure(chunk: int, precision: str, tokens: int) -> None:
     """Print CPU seconds of the fastest of REPEATS, the peak's growth in MiB, and the loss."""
     import torch
 
@@ -27,9 +31,9 @@ def measure(chunk: int, precision: str) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     dtype = getattr(torch, precision)
-    hidden = torch.randn(TOKENS, WIDTH).to(dtype).requires_grad_()
+    hidden = torch.randn(tokens, WIDTH).to(dtype).requires_grad_()
     weight = (0.02 * torch.randn(VOCABULARY, WIDTH)).to(dtype).requires_grad_()
-    targets = torch.randint(VOCABULARY, (TOKENS,))
+    targets = torch.randint(VOCABULARY, (tokens,))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seconds = []
     for _ in range(REPEATS):
@@ -47,22 +51,42 @@ def measure(chunk: int, precision: str) -> None:
     print(min(seconds), peak, loss.item())
 
 
-def main() -> None:
-    """Measure everything, and stop where a loss differs."""
+def rows(quick: bool) -> Iterator[Row]:
+    """Rows of this family."""
+    tokens = QUICK_TOKENS if quick else TOKENS
     for precision in ("float32", "bfloat16"):
-        losses = []
-        for chunk in (PLAIN, *CHUNKS):
-            command = [sys.executable, "-m", "benchmarks.cross_entropy", str(chunk), precision]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            seconds, peak, loss = (float(value) for value in done.stdout.split())
-            losses.append(loss)
-            name = f"{chunk} logits at once" if chunk else "all logits at once"
-            print(f"{precision:9s} {name:24s} {seconds:6.2f} s CPU {peak:6.0f} MiB {loss:12.4f}")
-        assert all(abs(loss / losses[0] - 1) < 1e-6 for loss in losses), losses
+        plain, plain_mib, answer = _measured(PLAIN, precision, tokens)
+        for chunk in (CHUNK // 4, CHUNK, CHUNK * 4):
+            seconds, mib, loss = _measured(chunk, precision, tokens)
+            agreement = float(abs(loss / answer - 1) < TOLERANCE)
+            name = f"cross-entropy, {precision}, 2^{chunk.bit_length() - 1} logits at once"
+            used = " (ours)" if chunk == CHUNK else ""
+            note = f"{tokens} tokens, {VOCABULARY:,} words, width {WIDTH}"
+            yield Row(
+                f"{name}{used}",
+                seconds,
+                "s",
+                PEER,
+                plain,
+                plain / seconds,
+                agreement,
+                note=f"processor time, best of {REPEATS}; {note}",
+            )
+            yield Row(f"{name}{used}", mib, "MiB", PEER, plain_mib, plain_mib / max(mib, 1e-9))
+
+
+def _measured(chunk: int, precision: str, tokens: int) -> tuple[float, float, float]:
+    """Seconds, MiB and loss."""
+    arguments = [str(chunk), precision, str(tokens)]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.training.cross_entropy", *arguments],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    seconds, mib, loss = (float(value) for value in done.stdout.split())
+    return seconds, mib, loss
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        measure(int(sys.argv[1]), sys.argv[2])
-    else:
-        main()
+    measure(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

@@ -26,7 +26,6 @@ from tagarela_dagster.training.stage import StageRun
 MODEL = {"architecture": "llama", "hidden": 256, "layers": 6, "heads": 4, "context": 256}
 WARM = 3
 OURS = "ours"
-NAMES = (OURS, "bare", "bare, chunked loss", "Trainer")
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Race:
 
     Attributes:
         clock, processor: contestant -> seconds of each compared step; processor over all ranks.
-        losses: contestant -> losses of all steps.
+        losses: contestant -> losses of all steps, means over ranks.
         rows: lines of metrics of ours, of the compared steps.
     """
 
@@ -43,6 +42,10 @@ class Race:
     processor: dict[str, list[float]]
     losses: dict[str, list[float]]
     rows: list[dict[str, Any]]
+
+    def median(self, name: str, by: str = "processor") -> float:
+        """Seconds of a step."""
+        return statistics.median(getattr(self, by)[name])
 
     def ratio(self, peer: str, by: str = "processor") -> float:
         """How many times faster ours is: median over steps."""
@@ -101,7 +104,10 @@ def race(
             n: [sum(s) for s in zip(*(rank["processor"] for rank in found), strict=True)][compared]
             for n, found in steps.items()
         },
-        {n: found[0]["losses"] for n, found in steps.items()},
+        {
+            n: [statistics.mean(s) for s in zip(*(rank["losses"] for rank in found), strict=True)]
+            for n, found in steps.items()
+        },
         ranks[0]["rows"][compared],
     )
 
