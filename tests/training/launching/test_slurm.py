@@ -23,6 +23,7 @@ from tagarela_dagster.training.tracking.metrics import read_metrics
 from tests import slurm_cluster
 from tests.training.launching.ranks import MODULE
 from tests.training.process_tree import processes_of, wait_until_gone
+from tests.training.test_kills import command
 from tests.training.tiny_run import tiny_run
 
 pytestmark = [
@@ -168,10 +169,10 @@ def test_a_refusal_of_sbatch_is_an_error_with_its_words(
         run_ranks(MODULE, [str(tmp_path), "1"], run=tmp_path, processes=3)
 
 
-def test_a_pretraining_that_slurm_preempts_has_the_losses_of_one_that_it_leaves_alone(
+def test_a_pretraining_that_loses_its_launcher_and_is_preempted_has_the_losses_of_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone = tiny_run(tmp_path / "alone", steps=80, checkpoint_every=80)
+    alone = tiny_run(tmp_path / "alone", steps=600, checkpoint_every=600)
     monkeypatch.setenv("TAGARELA_TRAINER", "local")
     monkeypatch.setenv("TAGARELA_TRAINER_SETTINGS", "")
     run_stage(alone)
@@ -179,11 +180,18 @@ def test_a_pretraining_that_slurm_preempts_has_the_losses_of_one_that_it_leaves_
     run = replace(alone, out=tmp_path / "run")
     monkeypatch.setenv("TAGARELA_TRAINER", "slurm")
     monkeypatch.setenv("TAGARELA_TRAINER_SETTINGS", "nodes=2,poll=0.2")
+    launcher = subprocess.Popen(command(run), stdout=subprocess.DEVNULL)
+    wait_until(lambda: bool(read_metrics(run.out)), 120)
+    launcher.kill()
+    launcher.wait()
+    first = job_of(run.out)
+    assert is_running(run.out)
     asked: list[str] = []
 
     def preempt() -> None:
-        rows = (run.out / "metrics.jsonl").exists() and read_metrics(run.out)
-        if rows and not asked:
+        # The job that runs on is followed: nobody has taken its metrics back or started another.
+        if not asked:
+            assert read_metrics(run.out)
             asked.append(job_of(run.out))
             subprocess.run(["scancel", "--batch", "--signal=USR1", asked[0]], check=True)
 
@@ -191,7 +199,8 @@ def test_a_pretraining_that_slurm_preempts_has_the_losses_of_one_that_it_leaves_
     assert not (run.out / "slurm.json").exists() and not is_running(run.out)
     log = (run.out / "log.txt").read_text()
     assert f"job {asked[0]} has saved" in log and f"Slurm job {asked[0]}, restart 1" in log
-    assert result["steps"] == 80 and len(result["checkpoints"]) == 2
+    assert asked == [first]
+    assert result["steps"] == 600 and len(result["checkpoints"]) == 2
     rows, expected = read_metrics(run.out), read_metrics(alone.out)
     assert [row["loss"] for row in rows] == [row["loss"] for row in expected]
     assert [row["tokens"] for row in rows] == [row["tokens"] for row in expected]
