@@ -72,7 +72,8 @@ def rows(quick: bool) -> Iterator[Row]:
                 agreement,
                 note=f"processor time, best of {REPEATS}; {note}",
             )
-            yield Row(f"{name}{used}", mib, "MiB", PEER, plain_mib, plain_mib / max(mib, 1e-9))
+            least = max(mib, 1e-9)
+            yield Row(f"{name}{used}, memory", mib, "MiB", PEER, plain_mib, plain_mib / least)
 
 
 def _measured(chunk: int, precision: str, tokens: int) -> tuple[float, float, float]:

@@ -51,7 +51,12 @@ class Vocabulary:
 LLAMA = {"architecture": "llama"}
 NEO = {"architecture": "gpt_neo"}
 SHAPES: dict[str, tuple[int, dict[str, Any]]] = {
-    "Llama 160M": (32_000, LLAMA | {"hidden": 768, "layers": 12, "heads": 12, "kv_heads": 12}),
+    "Llama 160M, Tucano-160m's": (
+        32_000,
+        LLAMA
+        | {"hidden": 768, "layers": 12, "heads": 12, "intermediate": 3072}
+        | {"tie_embeddings": False},
+    ),
     "GPT-Neo 1.3B, GlórIA's": (50_257, NEO | {"hidden": 2048, "layers": 24, "heads": 16}),
     "Llama 1B, Tucano-1b1's": (
         32_000,
