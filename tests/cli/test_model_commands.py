@@ -129,4 +129,4 @@ def test_chat_says_why_a_pretrained_model_cannot_chat(tagarela: Tagarela, model:
 
 def test_chat_without_a_fine_tuned_model_says_what_to_materialize(tagarela: Tagarela) -> None:
     said = tagarela("chat", "--prompt", "Olá")
-    assert said.sentence == "sft has not been materialized yet: materialize it first"
+    assert said.sentence == "no model of recipe sample converses yet: materialize sft"

@@ -41,7 +41,6 @@ GROUPS = {
     },
     "tokens": {"tokenizer", "tokens", "mixture"},
     "training": {"pretrain", "checkpoints"},
-    "alignment": {"sft"},
     "evals": {"benchmarks", "held_out", "scores"},
 }
 WORKSPACE = """
