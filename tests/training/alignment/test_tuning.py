@@ -89,7 +89,8 @@ def test_fine_tuning_lowers_the_loss_and_leaves_its_account(tuned: dict[str, Sta
     assert rows[0]["loss"] == pytest.approx(5.99, abs=0.1)
     assert rows[-1]["loss"] < 1.5
     found = result(tuned["chat"])
-    assert (found["steps"], found["ranks"], found["loss_last"]) == (40, 2, rows[-1]["loss"])
+    assert (found["steps"], found["ranks"]) == (40, 2)
+    assert found["loss_last"] == pytest.approx(sum(row["loss"] for row in rows[-4:]) / 4)
     assert (found["rows_kept"], found["rows_quarantined"]) == (4, {"no_messages": 1})
     assert found["folders"] == {"model": "model"}
     answer = "".join(reply(tuned["chat"].out / "model", [ask("Itália")], temperature=0))
