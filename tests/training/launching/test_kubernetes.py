@@ -126,7 +126,9 @@ def test_an_evicted_pod_has_all_ranks_save_and_the_next_job_goes_on(
     assert steps(run) == list(range(1, 31)), "no step is lost, none is done twice"
     first, second = api.pods
     assert evicted == [first] and second == first.removesuffix("0") + "1"
-    assert [pod.poll() for pod in api.pods[first]] == [75, 75]
+    other, told = (pod.poll() for pod in api.pods[first])
+    # The other pod has saved too; the job's removal may still meet it on its way out.
+    assert told == 75 and other in (75, -signal.SIGTERM)
     assert [pod.poll() for pod in api.pods[second]] == [0, 0]
     assert "from step" in (run / "log.txt").read_text() and (run / "log-1.txt").exists()
     assert not api.jobs and not api.services and not (run / "kubernetes.json").exists()
